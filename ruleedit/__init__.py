@@ -1,0 +1,90 @@
+"""RuleEdit: edit the rules of a tabular model, see who is affected, and put the edit in force.
+
+The names here are the library's front door; each is imported when it is first asked for, so that
+``import ruleedit`` is light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ruleedit.adoption import adopt
+    from ruleedit.classifier import OverlayClassifier
+    from ruleedit.drafts import Draft
+    from ruleedit.edits import edit
+    from ruleedit.errors import RuleEditError
+    from ruleedit.feedback import Feedback
+    from ruleedit.inforce import put_in_force
+    from ruleedit.models import InMemoryModel, TableModel
+    from ruleedit.release import Release
+    from ruleedit.retrain.frote import Frote
+    from ruleedit.rules import Clause, Outcome, Rule, RuleSet
+    from ruleedit.schema import Feature, Schema
+    from ruleedit.surrogate.estimator import RuleSurrogate
+    from ruleedit.tables import encode, infer_schema, read
+    from ruleedit.text import parse_rule
+    from ruleedit.training import train
+    from ruleedit.workflow import extract_rules
+
+_HOMES = {
+    "Clause": "rules",
+    "Draft": "drafts",
+    "Feature": "schema",
+    "Feedback": "feedback",
+    "Frote": "retrain.frote",
+    "InMemoryModel": "models",
+    "Outcome": "rules",
+    "OverlayClassifier": "classifier",
+    "Release": "release",
+    "Rule": "rules",
+    "RuleEditError": "errors",
+    "RuleSet": "rules",
+    "RuleSurrogate": "surrogate.estimator",
+    "Schema": "schema",
+    "TableModel": "models",
+    "adopt": "adoption",
+    "edit": "edits",
+    "encode": "tables",
+    "extract_rules": "workflow",
+    "infer_schema": "tables",
+    "parse_rule": "text",
+    "put_in_force": "inforce",
+    "read": "tables",
+    "train": "training",
+}
+
+__all__ = [
+    "Clause",
+    "Draft",
+    "Feature",
+    "Feedback",
+    "Frote",
+    "InMemoryModel",
+    "Outcome",
+    "OverlayClassifier",
+    "Release",
+    "Rule",
+    "RuleEditError",
+    "RuleSet",
+    "RuleSurrogate",
+    "Schema",
+    "TableModel",
+    "adopt",
+    "edit",
+    "encode",
+    "extract_rules",
+    "infer_schema",
+    "parse_rule",
+    "put_in_force",
+    "read",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'ruleedit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"ruleedit.{home}"), name)

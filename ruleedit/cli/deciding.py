@@ -1,0 +1,146 @@
+"""Commands that put edits in force and decide: apply, predict, encode, explain."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ruleedit.cli.common import Data, Json, Out, Seed, number, print_json, say, share, table, target_or_none, watching
+from ruleedit.errors import TableError
+from ruleedit.rules import value_text
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR|RELEASE", help="A model's or release's folder.")]
+Table = Annotated[Path, typer.Argument(metavar="DATA", help="A table, CSV or Parquet.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (apply, predict, encode, explain):
+        app.command()(command)
+
+
+def apply(
+    folder: Folder,
+    rules: Annotated[Path, typer.Argument(metavar="RULES.json", help="A rule file.")],
+    data: Data,
+    mode: Annotated[str, typer.Option("--mode", help="overlay-hard, overlay-soft, retrain or graft.")],
+    out: Out,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="How to retrain: greedy.")] = None,
+    prove: Annotated[bool, typer.Option("--prove", help="Prove that a graft says what the edits ask.")] = False,
+    seed: Seed = 0,
+    as_json: Json = False,
+) -> None:
+    """Put edits in force as a release, with what they did on held-out rows."""
+    from ruleedit.formats import canonical
+    from ruleedit.inforce import put_in_force
+    from ruleedit.modelfolder import load
+    from ruleedit.release import save
+    from ruleedit.tables import encode as encode_table
+    from ruleedit.tables import read
+
+    model, draft, frame = load(folder), canonical.read(rules), read(data)
+    rows, truth = encode_table(frame, model.schema), target_or_none(frame, model.schema, strict=mode == "retrain")
+    began = time.perf_counter()
+    with watching(mode, as_json) as watch:
+        release = put_in_force(
+            model, draft, mode, rows, truth=truth, strategy=strategy, seed=seed, prove=prove, progress=watch
+        )
+    seconds = time.perf_counter() - began
+    save(release, out)
+    if as_json:
+        print_json({**release.report, "seconds": seconds})
+        return
+    show_effect(release.report)
+    say(f"{out}: {mode} in {seconds:.1f} s")
+
+
+def predict(
+    answering: Annotated[Path, typer.Argument(metavar="DIR|RELEASE|RULES.json", help="What answers.")],
+    data: Table,
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Decide every row of a table: outcome, probabilities, the model's own outcome, the rule, and by what."""
+    from ruleedit.files import write_text
+    from ruleedit.release import load_answering, prediction_table
+    from ruleedit.tables import encode as encode_table
+    from ruleedit.tables import read
+
+    found = load_answering(answering)
+    answers = prediction_table(found, encode_table(read(data), found.schema))
+    write_text(out, answers.to_csv(index=False))
+    counts = {str(name): int(count) for name, count in answers["outcome"].value_counts().items() if count}
+    if as_json:
+        print_json({"rows": len(answers), "outcomes": counts})
+        return
+    shares = [(name, number(count), share(count / len(answers))) for name, count in counts.items()]
+    table(("outcome", "rows", "share"), shares, right=("rows", "share"))
+
+
+def encode(folder: Folder, data: Table, out: Out, as_json: Json = False) -> None:
+    """Write the numbers that the model file expects, for use elsewhere."""
+    import pandas as pd
+
+    from ruleedit.files import write_text
+    from ruleedit.modelfolder import load
+    from ruleedit.tables import encode as encode_table
+    from ruleedit.tables import read
+
+    model = load(folder)
+    numbers = model.encode_for_file(encode_table(read(data), model.schema))
+    write_text(out, pd.DataFrame(numbers, columns=list(model.schema.names)).to_csv(index=False))
+    if as_json:
+        print_json({"rows": len(numbers), "columns": list(model.schema.names)})
+        return
+    say(f"{out}: {number(len(numbers))} rows of {len(model.schema.names)} numbers, as {folder}/model.txt expects them")
+
+
+def explain(
+    folder: Folder,
+    data: Table,
+    row: Annotated[int, typer.Option("--row", help="The row's number, counted from 0.")],
+    as_json: Json = False,
+) -> None:
+    """Why one row was decided as it was."""
+    from ruleedit.decisions import decide_rows
+    from ruleedit.release import load
+    from ruleedit.tables import read
+
+    release, frame = load(folder), read(data)
+    if not 0 <= row < len(frame):
+        raise TableError(f"no row {row}; the table has rows 0 to {len(frame) - 1}")
+    found = decide_rows(release, frame.iloc[[row]])[0].to_json()
+    if as_json:
+        print_json(found)
+        return
+    say(f"{found['outcome']} (by {found['by']}{', rule ' + found['rule'] if found['rule'] else ''})")
+    say(f"the model's own outcome: {found['model_outcome']}")
+    shown = [(name, f"{p:.4f}") for name, p in found["probabilities"].items()]
+    table(("class", "probability"), shown, right=("probability",))
+    if "moved" in found:
+        values = [f"{name} {_value(to)}" for name, to in found["moved"].items()]
+        say(f"the model was asked about: {', '.join(values)}")
+    for heading, lines in (("because", found["reasons"]), ("warning", found["warnings"])):
+        for line in lines:
+            say(f"{heading}: {line}")
+
+
+def _value(value: float | str | None) -> str:
+    return "missing" if value is None else value_text(value)
+
+
+def show_effect(report: Any) -> None:
+    """What putting edits in force did, as tables."""
+    rows = [
+        (item["rule"], item["outcome"], number(item["coverage"]), share(item["mra_before"]), share(item["mra_after"]))
+        for item in report["feedback"]
+    ]
+    table(("rule", "asks for", "rows", "agreed before", "after"), rows, right=("rows", "agreed before", "after"))
+    outside = report["outside"]
+    f1 = "" if outside["f1_before"] is None else f"macro F1 {outside['f1_before']:.3f} -> {outside['f1_after']:.3f}, "
+    say(f"outside: {f1}{share(outside['flips'], 2)} of decisions changed ({report['held_out']['of']})")
+    for note in report.get("notes", []):
+        say(f"note: {note}")

@@ -1,0 +1,122 @@
+"""Commands that show and hand over: show, history, export, and what later versions bring."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
+from ruleedit.errors import NotThereYet, Refused, did_you_mean
+
+if TYPE_CHECKING:
+    from ruleedit.drafts import Draft
+
+RuleFile = Annotated[Path, typer.Argument(metavar="RULES.json", help="A rule file.")]
+FORMATS = ("json", "trxf", "pmml", "dmn", "dmn-xlsx", "jdm", "sql", "python", "csv", "html")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (show, history, export):
+        app.command()(command)
+    for name, what in (
+        ("import", "reads rules from other systems"),
+        ("compare", "shows where two releases differ"),
+        ("bundle", "writes a release's audit bundle"),
+        ("verify", "verifies an audit bundle"),
+    ):
+        app.command(name, help=f"Not there yet: {what}.", context_settings=_ANYTHING)(_later(name))
+
+
+_ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def show(rules: RuleFile, as_json: Json = False) -> None:
+    """Show the rules in their order, with the figures that were measured when they were extracted."""
+    from ruleedit.formats import canonical
+
+    draft = canonical.read(rules)
+    if as_json:
+        print_json(canonical.to_json(draft))
+        return
+    show_rules(draft)
+
+
+def history(rules: RuleFile, as_json: Json = False) -> None:
+    """Who changed what, and why."""
+    from ruleedit.formats import canonical
+
+    draft = canonical.read(rules)
+    steps = canonical.to_json(draft)["history"]
+    if as_json:
+        print_json({"history": steps, "revision": draft.revision, "content": draft.content})
+        return
+    if not steps:
+        say("nothing was edited")
+        return
+    rows = [
+        (place, step["edit"], step["author"], step["reason"], step["revision"][:12])
+        for place, step in enumerate(steps, 1)
+    ]
+    table(("", "edit", "author", "reason", "revision"), rows)
+
+
+def export(
+    rules: RuleFile,
+    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))],
+    out: Out,
+    as_json: Json = False,
+) -> None:
+    """Write the rules in a format of other tools."""
+    from ruleedit.formats import canonical
+
+    if form not in FORMATS:
+        raise Refused(f"no format {form!r}{did_you_mean(form, FORMATS, most=len(FORMATS))}")
+    draft = canonical.read(rules)
+    if form != "json":
+        raise NotThereYet(f"the format {form!r} comes with a later version; json is there")
+    canonical.write(draft, out)
+    if as_json:
+        print_json({"format": form, "rules": len(draft.rules), "content": draft.content})
+        return
+    say(f"{out}: {len(draft.rules)} rules as {form}")
+
+
+def show_rules(draft: Draft) -> None:
+    """The rules as a table; what is special about one stands below its text."""
+    figures = _figures(draft)
+    rows: list[tuple[object, ...]] = []
+    for rule in draft.rules:
+        covered, precision = figures.get(rule.id, ("", "")) if not rule.asserted or rule.confirmed else ("", "")
+        rows.append((rule.id, rule, covered, precision))
+        state = [word for word, on in (("asserted", rule.asserted), ("disabled", not rule.enabled)) if on]
+        if rule.remainder_of:
+            state.append(f"remainder of {rule.remainder_of}")
+        if state:
+            rows.append(("", f"({', '.join(state)})", "", ""))
+    covered, precision = figures.get("default", ("", ""))
+    rows.append(("", f"OTHERWISE {draft.rules.default}", covered, precision))
+    held, agrees = "held-out\nrows", "model\nagrees"
+    table(("rule", "", held, agrees), rows, right=(held, agrees))
+
+
+def _figures(draft: Draft) -> dict[str, tuple[str, str]]:
+    """Per rule the rows that it decided and the model's agreement, as measured when it was extracted."""
+    measured = draft.origin.get("holdout") or draft.origin.get("train") or {}
+    found = {
+        str(item["rule"]): (number(item["decided"]), share(item["precision"])) for item in measured.get("rules", [])
+    }
+    default = measured.get("default")
+    if default:
+        found["default"] = (number(default["decided"]), share(default["precision"]))
+    return found
+
+
+def _later(name: str) -> Callable[[typer.Context], None]:
+    def later(context: typer.Context) -> None:
+        raise NotThereYet(f"the command {name!r} comes with a later version")
+
+    return later

@@ -1,0 +1,1 @@
+"""Formats of rule sets, one module each."""

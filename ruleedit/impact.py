@@ -1,0 +1,113 @@
+"""What an edit would change, before it is made."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ruleedit.conflicts import effective
+from ruleedit.feedback import Feedback
+from ruleedit.matching import Indices, Mask, Matrix, decide, outcome_codes
+
+
+@dataclass(frozen=True)
+class RuleImpact:
+    """One feedback rule's share: rows that it holds, and rows whose decision it changes."""
+
+    rule: str
+    kind: str
+    covered: int
+    changed: int
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What the hard overlay would change on a table of n rows.
+
+    ``changed`` splits into ``changed_by_edit`` (base and edited rule set answer differently) and
+    ``changed_by_assertion`` (they answer the same, and the model didn't follow its own surrogate
+    there). ``undecided`` rows lie in conflicts that nobody has settled. ``flips`` counts the
+    changes by (from, to). ``mask`` (n,) marks the changed rows, ``before`` and ``after`` (n,) are
+    the outcomes as places in schema order.
+    """
+
+    rows: int
+    covered: int
+    changed_by_edit: int
+    changed_by_assertion: int
+    undecided: int
+    flips: dict[tuple[str, str], int]
+    by_rule: tuple[RuleImpact, ...]
+    mask: Mask
+    before: Indices
+    after: Indices
+    held: Indices
+
+    @property
+    def changed(self) -> int:
+        """Decisions that change."""
+        return self.changed_by_edit + self.changed_by_assertion
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command line and the API give it."""
+        return {
+            "rows": self.rows,
+            "covered": self.covered,
+            "changed": self.changed,
+            "changed_by_edit": self.changed_by_edit,
+            "changed_by_assertion": self.changed_by_assertion,
+            "undecided": self.undecided,
+            "flips": {f"{old} -> {new}": count for (old, new), count in self.flips.items()},
+            "by_rule": [
+                {"rule": rule.rule, "kind": rule.kind, "covered": rule.covered, "changed": rule.changed}
+                for rule in self.by_rule
+            ],
+        }
+
+
+def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
+    """Say what the hard overlay of ``feedback`` would change.
+
+    ``rows`` are encoded (n, features); ``outcomes`` (n,) are the model's own answers there, as
+    places in schema order.
+    """
+    classes = feedback.schema.classes
+    held = feedback.assign(rows)
+    asked = np.append(feedback.outcome_codes(), -1)[held]
+    after = np.where(asked < 0, outcomes, asked)
+    mask = after != outcomes
+    by_edit = int((mask & (_base_answers(feedback, rows) != after)).sum())
+    undecided = np.array([rule.kind == "undecided" for rule in feedback] + [False])[held]
+    asks = feedback.asks[held]
+    pairs = Counter(zip(outcomes[mask].tolist(), after[mask].tolist(), strict=True))
+    by_rule = tuple(
+        RuleImpact(rule.id, rule.kind, int((held == place).sum()), int((mask & (held == place)).sum()))
+        for place, rule in enumerate(feedback)
+    )
+    return Impact(
+        rows=len(rows),
+        covered=int(asks.sum()),
+        changed_by_edit=by_edit,
+        changed_by_assertion=int(mask.sum()) - by_edit,
+        undecided=int(undecided.sum()),
+        flips={(classes[old], classes[new]): count for (old, new), count in sorted(pairs.items())},
+        by_rule=by_rule,
+        mask=mask,
+        before=outcomes,
+        after=after.astype(np.intp),
+        held=held,
+    )
+
+
+def _base_answers(feedback: Feedback, rows: Matrix) -> Indices:
+    """What the base says for each row as a class's place, -1 for `model`; shape (n,).
+
+    On the rows that change the edited set, its settlements included, says what is asked for.
+    """
+    base = effective(feedback.base, feedback.schema)
+    codes = outcome_codes([*(rule.outcome for rule in base), base.default], feedback.schema.classes)
+    answers: Indices = codes[decide(base, rows, feedback.schema)]
+    return answers

@@ -1,0 +1,157 @@
+"""Putting edits in force: a model and a draft become a release, with a report on held-out rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ruleedit.drafts import Draft
+from ruleedit.errors import NotThereYet, Refused, TargetError, did_you_mean
+from ruleedit.feedback import Feedback, feedback
+from ruleedit.graft import graft
+from ruleedit.graft import prove as prove_graft
+from ruleedit.matching import Indices, Matrix
+from ruleedit.models import TableModel, outcome_codes
+from ruleedit.overlay import Mover
+from ruleedit.release import MODES, Mode, Release
+from ruleedit.retrain import DEFAULT_STRATEGY, Point, retrain
+from ruleedit.retrain.report import Answers as Compared
+from ruleedit.retrain.report import effect
+from ruleedit.training import boost, stratified_quarter
+
+#: Called with the steps done, all of them, and what there is to say so far.
+Progress: TypeAlias = Callable[[int, int, object], None]
+
+
+def put_in_force(
+    model: TableModel,
+    draft: Draft,
+    mode: str,
+    rows: Matrix,
+    *,
+    truth: Indices | None = None,
+    strategy: str | None = None,
+    seed: int = 0,
+    prove: bool = False,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+) -> Release:
+    """Make a release of a model and a draft.
+
+    ``rows`` (n, features) are a table's encoded rows and ``truth`` (n,) its target as places in
+    schema order, which retraining needs. Of the table that the model was trained on, the model's
+    hold-out is reported on and the rest may be trained on; of another table every row counts as
+    held out, and retraining holds out a quarter of its own. The report says which. ``prove`` adds
+    to a graft's report the symbolic proof that its trees say exactly what the edits ask.
+
+    Raises `ConflictsOpen` while a conflict is unresolved, and `Refused` or `NotThereYet`.
+    """
+    kind = _mode(mode, strategy, prove)
+    if draft.schema.hash != model.schema.hash:
+        raise Refused("the rules and the model have different schemas; extract the rules from this model")
+    asked = feedback(draft.base, draft.rules, draft.schema).settled()
+    same = len(model.held_out(rows)) < len(rows)
+    if kind == "retrain":
+        if truth is None:
+            raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
+        held = model.holdout if same else stratified_quarter(truth, seed)
+        release, figures = _retrained(model, draft, asked, rows, truth, held, strategy, seed, progress, should_stop)
+    else:
+        held = model.held_out(rows)
+        made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, asked, kind)
+        release, figures = made
+    report = _effect(release, asked, rows[held], None if truth is None else truth[held])
+    report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
+    return dataclasses.replace(release, report=report)
+
+
+def _mode(mode: str, strategy: str | None, prove: bool) -> Mode:
+    if mode not in MODES:
+        raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
+    if prove and mode != "graft":
+        raise NotThereYet(f"a proof for the mode {mode!r} comes with a later version; 'graft' has one")
+    if strategy is not None and mode != "retrain":
+        raise Refused(f"the mode {mode!r} has no strategy; retrain has")
+    return next(known for known in MODES if known == mode)
+
+
+def _overlaid(model: TableModel, draft: Draft, asked: Feedback, kind: Mode) -> tuple[Release, dict[str, Any]]:
+    notes = list(Mover(asked, model.background).notes) if kind == "overlay-soft" else []
+    return Release(model, kind, draft), {"trainings": 0, "synthetic": 0, "notes": notes}
+
+
+def _held_out(kind: Mode, held: Indices, same: bool) -> dict[str, Any]:
+    """How many rows the report is about, and which."""
+    of = "a quarter of this table" if kind == "retrain" else "every row of this table"
+    return {"rows": len(held), "of": "the model's own hold-out" if same else of}
+
+
+def _grafted(model: TableModel, draft: Draft, asked: Feedback, prove: bool) -> tuple[Release, dict[str, Any]]:
+    grafted = graft(model, asked)
+    trees = len(grafted.file.trees) - len(model.file.trees)
+    figures: dict[str, Any] = {"trainings": 0, "synthetic": 0, "trees_added": trees, "notes": []}
+    if prove:
+        figures["proof"] = dataclasses.asdict(prove_graft(model, grafted, asked))
+    return Release(grafted, "graft", draft, None, model), figures
+
+
+def _retrained(
+    model: TableModel,
+    draft: Draft,
+    asked: Feedback,
+    rows: Matrix,
+    truth: Indices,
+    held: Indices,
+    strategy: str | None,
+    seed: int,
+    progress: Progress | None,
+    should_stop: Callable[[], bool] | None,
+) -> tuple[Release, dict[str, Any]]:
+    def trainer(some: Matrix, answers: Indices, number: int) -> TableModel:
+        # An adopted model's codes stay its own, so that its schema and callers needn't change.
+        return dataclasses.replace(model, text=boost(model.encode_for_file(some), answers, model.schema, seed=number))
+
+    training = np.setdiff1d(np.arange(len(rows)), held)
+    found = retrain(
+        rows[training],
+        truth[training],
+        asked,
+        trainer,
+        model=model,
+        strategy=strategy or DEFAULT_STRATEGY,
+        seed=seed,
+        background=model.background,
+        progress=progress,
+        should_stop=should_stop,
+    )
+    assert isinstance(found.model, TableModel)
+    release = Release(found.model, "retrain", draft, strategy or DEFAULT_STRATEGY, model)
+    return release, {
+        "trainings": found.trainings,
+        "synthetic": found.synthetic,
+        "accepted": found.accepted,
+        "stopped": found.stopped,
+        "refitted": found.refitted,
+        "curve": [_point_json(point) for point in found.curve],
+        "notes": list(found.notes),
+    }
+
+
+def _point_json(point: Point) -> dict[str, Any]:
+    return {
+        "training": point.training,
+        "synthetic": point.synthetic,
+        "accepted": point.accepted,
+        **dataclasses.asdict(point.score),
+    }
+
+
+def _effect(release: Release, asked: Feedback, rows: Matrix, truth: Indices | None) -> dict[str, Any]:
+    before = release.before or release.model
+    probabilities = before.proba(rows)
+    answers = release.answer(rows)
+    own = Compared(probabilities, outcome_codes(probabilities, before.thresholds))
+    return effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes)).to_json()

@@ -1,0 +1,230 @@
+"""Surrogates: a short ordered rule set that answers as a model does.
+
+`extract` finds one, by one of the `METHODS`; `fidelity` says how far it agrees with the model;
+`RuleSurrogate` is the same as a scikit-learn estimator. Whatever is heavy is imported where it is used.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ruleedit.errors import ExtractionFailed, NoRows, NotThereYet, Refused, did_you_mean
+from ruleedit.matching import Indices, Matrix
+from ruleedit.regions import box_clauses, check_rule, clause_cost
+from ruleedit.rules import Outcome, Rule, RuleSet
+from ruleedit.schema import Schema
+from ruleedit.surrogate.fidelity import Fidelity, RuleFigures, fidelity, wilson
+from ruleedit.surrogate.task import Extractor, Found, Progress, Splits, Task
+
+if TYPE_CHECKING:
+    from ruleedit.surrogate.estimator import RuleSurrogate
+
+
+def _tree(task: Task) -> Found:
+    from ruleedit.surrogate.tree import extract_tree
+
+    return extract_tree(task)
+
+
+def _brcg(task: Task) -> Found:
+    from ruleedit.surrogate.brcg import extract_brcg
+
+    return extract_brcg(task)
+
+
+#: The seam for a method of one's own: a function from a `Task` to what it `Found`, by its name.
+EXTRACTORS: dict[str, Extractor] = {"tree": _tree, "aix360-brcg": _brcg}
+METHODS = ("tree", "aix360-brcg")
+DEFAULT_METHOD = "tree"
+#: Methods that the command line's contract names and a later version brings.
+LATER = ("column-generation", "glocalx")
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A rule set and how faithful it is.
+
+    ``clauses`` is the sum of `ruleedit.regions.clause_cost`; ``cut`` names the limit that ended the
+    search early, None where none did; ``notes`` say in words what a reader should know.
+    """
+
+    rules: RuleSet
+    method: str
+    clauses: int
+    train: Fidelity
+    holdout: Fidelity | None = None
+    cut: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The figures as JSON; the rules themselves have formats of their own."""
+        return {
+            "method": self.method,
+            "rules": len(self.rules),
+            "clauses": self.clauses,
+            "train": self.train.to_json(),
+            "holdout": None if self.holdout is None else self.holdout.to_json(),
+            "cut": self.cut,
+            "notes": list(self.notes),
+        }
+
+
+def extract(
+    rows: Matrix,
+    answers: Indices,
+    schema: Schema,
+    *,
+    splits: Splits = (),
+    method: str = DEFAULT_METHOD,
+    max_clauses: int | None = None,
+    seed: int = 0,
+    holdout: tuple[Matrix, Indices] | None = None,
+    max_iterations: int | None = None,
+    seconds: float | None = None,
+    progress: Progress | None = None,
+) -> Extraction:
+    """Extract an ordered rule set that answers as a model does.
+
+    Parameters
+    ----------
+    rows : Matrix
+        Encoded rows; shape (n, features); NaN is missing. An ordinary clause is false on it, so the
+        rules speak of missing values only by ``is missing`` and ``is not missing``.
+    answers : Indices
+        The model's outcomes as places in ``schema.classes``; shape (n,).
+    schema : Schema
+        The features, whose ranges bound the thresholds, and the classes.
+    splits : sequence of mappings
+        Per feature the model's own numeric thresholds and their total gain. Without them the
+        thresholds are quantiles.
+    method : str
+        One of `METHODS`.
+    max_clauses : int, optional
+        The budget of clauses, at least 1: a bound counts one, an interval two, a category set one for
+        each value named. Never exceeded. None is 32 for ``tree`` and no budget for ``aix360-brcg``.
+    seed : int
+        The same seed, rows and versions give the same rules.
+    holdout : pair of Matrix and Indices, optional
+        Rows that the model hasn't seen and its answers there, for an honest figure.
+    max_iterations : int, optional
+        For ``tree`` the rounds of refinement, for ``aix360-brcg`` the iterations of column generation.
+    seconds : float, optional
+        A limit of time by choice. A result that it cut says so and needn't come out the same again.
+    progress : callable, optional
+        Called with the steps done and all steps; what it raises ends the search.
+
+    Returns
+    -------
+    Extraction
+        Rules R1, R2, ... in order, first match wins, and the figures.
+
+    Raises
+    ------
+    Refused
+        Where the method isn't known or a limit makes no sense.
+    NotThereYet
+        Where the method comes with a later version.
+    ExtractionFailed
+        Where the model answers only one class on these rows.
+
+    References
+    ----------
+    Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984 (``tree``). Dash,
+    Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018 (``aix360-brcg``).
+    """
+    extractor = _extractor(method)
+    _check_limits(max_clauses, max_iterations, seconds)
+    _check_rows(rows, answers, schema, splits)
+    deadline = None if seconds is None else time.monotonic() + seconds
+    task = Task(rows, answers, schema, splits, max_clauses, seed, max_iterations, deadline, progress)
+    found = extractor(task)
+    rules = _rule_set(found, schema)
+    return Extraction(
+        rules=rules,
+        method=method,
+        clauses=sum(clause_cost(rule) for rule in rules),
+        train=fidelity(rules, rows, answers, schema),
+        holdout=None if holdout is None or not len(holdout[0]) else fidelity(rules, *holdout, schema),
+        cut=found.cut,
+        notes=(*found.notes, *_notes(rules, max_clauses)),
+    )
+
+
+def _extractor(method: str) -> Extractor:
+    extractor = EXTRACTORS.get(method)
+    if extractor is not None:
+        return extractor
+    if method in LATER:
+        raise NotThereYet(f"the method {method!r} comes with a later version; there are {', '.join(EXTRACTORS)}")
+    raise Refused(f"no method {method!r}{did_you_mean(method, EXTRACTORS)}")
+
+
+def _check_limits(max_clauses: int | None, max_iterations: int | None, seconds: float | None) -> None:
+    for name, value, least in (("max_clauses", max_clauses, 1), ("max_iterations", max_iterations, 0)):
+        if value is not None and value < least:
+            raise Refused(f"{name} {value} is too small; it is at least {least}")
+    if seconds is not None and not seconds > 0.0:
+        raise Refused(f"seconds {seconds} is no limit of time; give more than 0")
+
+
+def _check_rows(rows: Matrix, answers: Indices, schema: Schema, splits: Splits) -> None:
+    if not len(rows):
+        raise NoRows("there is no row to extract rules from")
+    if rows.shape != (len(answers), len(schema.features)):
+        raise Refused(
+            f"rows have the shape {rows.shape}, not ({len(answers)} answers, {len(schema.features)} features)"
+        )
+    if len(splits) not in (0, len(schema.features)):
+        raise Refused(f"splits are for {len(splits)} features, the schema has {len(schema.features)}")
+    if answers.min() < 0 or answers.max() >= len(schema.classes):
+        raise Refused(f"an answer is a place in the schema's {len(schema.classes)} classes, counted from 0")
+    if answers.min() == answers.max():
+        only = schema.classes[int(answers[0])]
+        raise ExtractionFailed(
+            f"the model answers only {only!r} on these {len(rows):,} rows, so no rule is needed to say when;"
+            " give rows with other answers, or another decision threshold"
+        )
+
+
+def _rule_set(found: Found, schema: Schema) -> RuleSet:
+    """The boxes as rules; those that say nothing are left out."""
+    rules: list[Rule] = []
+    for box, outcome in found.boxes:
+        for clauses in box_clauses(box, schema):
+            rule = Rule(f"R{len(rules) + 1}", clauses, Outcome.of(schema.classes[outcome]))
+            check_rule(rule, schema)
+            rules.append(rule)
+    return RuleSet(tuple(rules), Outcome.of(schema.classes[found.default]))
+
+
+def _notes(rules: RuleSet, max_clauses: int | None) -> tuple[str, ...]:
+    if rules.rules:
+        return ()
+    more = "" if max_clauses is None else f"; more than {max_clauses} clauses may find some"
+    return (f"no rule agrees with the model better than answering {rules.default} for every row{more}",)
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RuleSurrogate":
+        from ruleedit.surrogate.estimator import RuleSurrogate
+
+        return RuleSurrogate
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+__all__ = [
+    "DEFAULT_METHOD",
+    "EXTRACTORS",
+    "METHODS",
+    "Extraction",
+    "Fidelity",
+    "Found",
+    "RuleFigures",
+    "RuleSurrogate",
+    "Task",
+    "extract",
+    "fidelity",
+    "wilson",
+]

@@ -1,0 +1,413 @@
+"""Bins: each feature as a few groups of values between which rules may tell.
+
+A numeric feature is cut where the model cuts it. Each cut is rounded to the shortest decimal that
+separates the same training values, so that what a person reads is what holds. A categorical
+feature keeps its most telling values by name and pools the rest. Missing is a bin of its own,
+always the last.
+
+A condition is an `Allowed` array, true for each bin that satisfies it. What a clause can say is
+one interval, one set of categories or its complement, missing, or not missing: never an
+interval *or* missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ruleedit.matching import Indices, Matrix
+from ruleedit.regions import NumberSet, TextSet, ValueSet, after
+from ruleedit.rules import ZERO
+from ruleedit.schema import Feature, Schema
+from ruleedit.surrogate.task import Splits
+
+Allowed: TypeAlias = npt.NDArray[np.bool_]
+Codes: TypeAlias = npt.NDArray[np.uint16]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+#: The most cuts of one feature, the greatest gains first: LightGBM makes no more than 254 either.
+MOST_CUTS = 254
+#: The most categories of one feature that rules may name; the others are one group.
+MOST_NAMED = 24
+#: Without a model's thresholds a feature of many values is cut at so many quantiles.
+QUANTILES = 128
+#: Rounding overflows beside the end of the doubles.
+LARGEST_ROUNDED = 1e300
+#: Wider tables keep the features that tell most about the answers.
+MOST_FEATURES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A condition on one feature: what it gains, what it costs, and which bins it picks or leaves out."""
+
+    value: float
+    cost: int
+    size: int
+    pick: slice | Indices
+    inside: bool = True
+    missing: bool = False
+
+    @property
+    def allowed(self) -> Allowed:
+        """The condition as bins."""
+        allowed = np.full(self.size, not self.inside)
+        allowed[self.pick] = self.inside
+        allowed[-1] = self.missing
+        return allowed
+
+
+@dataclass(frozen=True, eq=False)
+class NumberBins:
+    """A numeric feature between its cuts: bin k holds ``cuts[k - 1] < x <= cuts[k]``.
+
+    ``weights`` says how much the model makes of each cut; ``has_missing`` whether a training row
+    lacks the value.
+    """
+
+    place: int
+    feature: Feature
+    cuts: Floats
+    weights: Floats
+    has_missing: bool
+
+    @property
+    def size(self) -> int:
+        """How many bins there are, missing included."""
+        return len(self.cuts) + 2
+
+    def codes(self, column: Floats) -> Codes:
+        """The bin of each value; shape (n,)."""
+        found = np.searchsorted(self.cuts, column, side="left")
+        found[np.isnan(column)] = self.size - 1
+        return found.astype(np.uint16)
+
+    def values(self, allowed: Allowed) -> ValueSet:
+        """The condition as a set of values."""
+        bins = np.flatnonzero(allowed[:-1])
+        if not len(bins):
+            return NumberSet.of([], True, self.feature)
+        low, high = int(bins[0]), int(bins[-1])
+        whole = self.feature.kind == "integer"
+        start = -math.inf if low == 0 else after(float(self.cuts[low - 1]), whole)
+        end = math.inf if high == len(self.cuts) else float(self.cuts[high])
+        return NumberSet.of([(start, end)], False, self.feature)
+
+    def cost(self, allowed: Allowed) -> int:
+        """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
+        bins = np.flatnonzero(allowed[:-1])
+        if not len(bins):
+            return 1
+        low, high = int(bins[0]), int(bins[-1])
+        if low == 0 and high == len(self.cuts):
+            return int(self.has_missing and not allowed[-1])
+        return self._interval_cost(low, high)
+
+    def _interval_cost(self, low: int, high: int) -> int:
+        if low == high and self._single[low]:
+            return 1
+        return int(low > 0) + int(high < len(self.cuts))
+
+    @cached_property
+    def _single(self) -> Allowed:
+        """The bins that hold one value of an integer feature: those read as ``x = value``."""
+        single = np.zeros(len(self.cuts) + 1, dtype=bool)
+        if self.feature.kind == "integer" and len(self.cuts) > 1:
+            single[1:-1] = np.diff(self.cuts) == 1.0
+        return single
+
+    @cached_property
+    def _singles(self) -> Indices:
+        return np.flatnonzero(self._single)
+
+    def options(self, gains: Floats, most: int) -> Iterator[Option]:
+        """The best condition of each cost up to ``most``, given what each bin gains."""
+        yield from _without_values(gains, self.has_missing, most)
+        if most < 1 or not len(self.cuts):
+            return
+        sums = np.cumsum(gains[:-1])
+        low, high = self._weightiest(sums[:-1]), self._weightiest(-sums[:-1]) + 1
+        yield self._interval(sums, 0, low)
+        yield self._interval(sums, high, len(self.cuts))
+        if len(self._singles):
+            best = int(self._singles[int(gains[self._singles].argmax())])
+            yield self._interval(sums, best, best)
+        if most >= 2 and len(self.cuts) >= 2:
+            before = sums - gains[:-1]
+            end = int((sums - np.minimum.accumulate(before)).argmax())
+            start = int(before[: end + 1].argmin())
+            if start > 0 and end < len(self.cuts):
+                yield self._interval(sums, start, end)
+
+    def _weightiest(self, sums: Floats) -> int:
+        """The cut with the greatest sum; of equal ones, that of which the model makes most."""
+        ties = np.flatnonzero(sums >= sums.max() - 1e-9)
+        return int(ties[0]) if len(ties) == 1 else int(ties[int(self.weights[ties].argmax())])
+
+    def _interval(self, sums: Floats, start: int, end: int) -> Option:
+        value = float(sums[end] - (sums[start - 1] if start else 0.0))
+        return Option(value, self._interval_cost(start, end), self.size, slice(start, end + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class TextBins:
+    """A categorical or boolean feature: a bin for each named value, one for all others, one for missing.
+
+    ``named`` holds encoded values. ``has_others`` says whether a training row has a value that
+    isn't named. The bin of the others is also that of a value never seen, so a set with it is
+    written ``not in``.
+    """
+
+    place: int
+    feature: Feature
+    named: tuple[int, ...]
+    has_others: bool
+    has_missing: bool
+
+    @property
+    def size(self) -> int:
+        """How many bins there are, missing included."""
+        return len(self.named) + 2
+
+    def codes(self, column: Floats) -> Codes:
+        """The bin of each value; shape (n,)."""
+        lookup = np.full(max([*self.feature.code_of.values(), 1]) + 1, len(self.named), dtype=np.uint16)
+        lookup[list(self.named)] = np.arange(len(self.named), dtype=np.uint16)
+        found = lookup[np.nan_to_num(column, nan=0.0).astype(np.intp)]
+        found[np.isnan(column)] = self.size - 1
+        return found
+
+    def _is_inverted(self, allowed: Allowed) -> bool:
+        """Whether the set is written by the values that it leaves out."""
+        inside = int(allowed[:-2].sum())
+        outside = len(self.named) - inside
+        return bool(allowed[-2]) if self.has_others else outside < inside
+
+    def values(self, allowed: Allowed) -> ValueSet:
+        """The condition as a set of values."""
+        if not allowed[:-1].any():
+            return TextSet.of((), False, True, self.feature)
+        inverted = self._is_inverted(allowed)
+        texts = {code: text for text, code in self.feature.code_of.items()}
+        members = [texts[code] for code, is_in in zip(self.named, allowed[:-2], strict=True) if is_in != inverted]
+        return TextSet.of(members, inverted, False, self.feature)
+
+    def cost(self, allowed: Allowed) -> int:
+        """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
+        if not allowed[:-1].any():
+            return 1
+        inside = int(allowed[:-2].sum())
+        inverted = self._is_inverted(allowed)
+        count = len(self.named) - inside if inverted else inside
+        if inverted and count == 0:
+            return int(self.has_missing and not allowed[-1])
+        return 1 if self.feature.kind == "boolean" else count
+
+    def options(self, gains: Floats, most: int) -> Iterator[Option]:
+        """The best condition of each cost up to ``most``, given what each bin gains."""
+        yield from _without_values(gains, self.has_missing, most)
+        order = np.argsort(-gains[:-2], kind="stable")
+        ranked = gains[order]
+        present, top, tail = float(gains[:-1].sum()), 0.0, 0.0
+        # Naming every value, where there are no others, would be a clumsy "is not missing".
+        for count in range(1, min(most, len(order) - 1 + self.has_others) + 1):
+            top, tail = top + float(ranked[count - 1]), tail + float(ranked[-count])
+            if ranked[count - 1] <= 0.0 and ranked[-count] >= 0.0:
+                return
+            if ranked[count - 1] > 0.0:
+                yield Option(top, count, self.size, order[:count])
+            if ranked[-count] < 0.0:
+                yield Option(present - tail, count, self.size, order[len(order) - count :], inside=False)
+
+
+Bins: TypeAlias = NumberBins | TextBins
+
+
+def _without_values(gains: Floats, has_missing: bool, most: int) -> Iterator[Option]:
+    """No condition, and the two that only look at whether the value is there."""
+    size, nothing = len(gains), slice(0, 0)
+    present, missing = float(gains[:-1].sum()), float(gains[-1])
+    yield Option(present + missing, 0, size, nothing, inside=False, missing=True)
+    if has_missing and most >= 1:
+        yield Option(missing, 1, size, nothing, missing=True)
+        yield Option(present, 1, size, nothing, inside=False)
+
+
+def bin_features(rows: Matrix, answers: Indices, schema: Schema, splits: Splits = ()) -> list[Bins]:
+    """The bins of every feature that has something to tell apart, in schema order.
+
+    Parameters
+    ----------
+    rows : Matrix
+        Encoded rows; shape (n, features); NaN is missing.
+    answers : Indices
+        The model's answers as places in the schema's classes; shape (n,).
+    schema : Schema
+        The features.
+    splits : sequence of mappings
+        Per feature the model's thresholds and their gain; empty where they aren't known, and
+        then the cuts are quantiles. A numeric feature of a known model without thresholds is left out.
+
+    Returns
+    -------
+    list of Bins
+        At most `MOST_FEATURES`.
+    """
+    found: list[Bins] = []
+    for place, feature in enumerate(schema.features):
+        column = rows[:, place]
+        if not _tells(column):
+            continue
+        if feature.is_number:
+            known = splits[place] if splits else quantile_splits(column)
+            numbers = number_bins(column, place, feature, known)
+            if len(numbers.cuts) or numbers.has_missing:
+                found.append(numbers)
+        else:
+            found.append(text_bins(column, answers, place, feature))
+    return found if len(found) <= MOST_FEATURES else _most_telling(found, rows, answers, splits)
+
+
+def _tells(column: Floats) -> bool:
+    """Whether a column has two different values, missing counted as one."""
+    missing = np.isnan(column)
+    present = column[~missing]
+    return bool(len(present)) and (bool(missing.any()) or bool((present != present[0]).any()))
+
+
+def number_bins(column: Floats, place: int, feature: Feature, splits: Mapping[float, float]) -> NumberBins:
+    """Bins between the thresholds, rounded so that no value of the column changes sides."""
+    cuts = readable_cuts(column, feature, splits)
+    ranked = sorted(cuts, key=lambda cut: (-cuts[cut], cut))[:MOST_CUTS]
+    kept = sorted(ranked)
+    weights = np.array([cuts[cut] for cut in kept], dtype=float)
+    return NumberBins(place, feature, np.array(kept, dtype=float), weights, bool(np.isnan(column).any()))
+
+
+def readable_cuts(column: Floats, feature: Feature, splits: Mapping[float, float]) -> dict[float, float]:
+    """Round thresholds to the shortest decimals that separate the same values of the column.
+
+    A threshold beyond the column's values or outside the feature's range is left out. Those between
+    the same two values become one, and their gains are summed.
+    """
+    present = column[~np.isnan(column)]
+    sorted_splits = sorted(splits)
+    if not len(present) or not sorted_splits:
+        return {}
+    below, above = _neighbours(present, np.array(sorted_splits, dtype=float))
+    low = -math.inf if feature.low is None else feature.low
+    high = math.inf if feature.high is None else feature.high
+    together: dict[tuple[float, float], list[float]] = {}
+    for threshold, start, end in zip(sorted_splits, below, above, strict=True):
+        gap = (max(float(start), low), min(float(end), high))
+        if math.isfinite(start) and math.isfinite(end) and gap[0] < gap[1]:
+            together.setdefault(gap, []).append(threshold)
+    cuts: dict[float, float] = {}
+    for (start, end), thresholds in together.items():
+        chief = max(thresholds, key=lambda threshold: (splits[threshold], -threshold))
+        cuts[shortest(start, end, chief, feature.kind == "integer")] = sum(splits[one] for one in thresholds)
+    return cuts
+
+
+def _neighbours(values: Floats, thresholds: Floats) -> tuple[Floats, Floats]:
+    """For each threshold the greatest value up to it and the least value above it; infinite where there is none."""
+    place = np.searchsorted(thresholds, values, side="left")
+    greatest = np.full(len(thresholds) + 1, -np.inf)
+    least = np.full(len(thresholds) + 1, np.inf)
+    np.maximum.at(greatest, place, values)
+    np.minimum.at(least, place, values)
+    return np.maximum.accumulate(greatest)[:-1], np.minimum.accumulate(least[::-1])[::-1][1:]
+
+
+def shortest(start: float, end: float, near: float, whole: bool = False) -> float:
+    """The decimal with the fewest digits in the half-open interval from ``start`` to ``end``, near ``near``.
+
+    Examples
+    --------
+    >>> shortest(0.9996, 1.0002, 0.9999)
+    1.0
+    >>> shortest(27.0, 28.0, 27.5, whole=True)
+    27.0
+    """
+    near = min(max(near, start), end)
+    if max(abs(start), abs(end)) > LARGEST_ROUNDED:
+        return 0.0 if start <= 0.0 < end else start
+    gap = end - start
+    # With a step as wide as the gap or wider, every shorter decimal in it is a multiple of that step.
+    first = math.floor(-math.log10(gap)) - 1
+    for digits in range(first, 1 if whole else first + 20):
+        middle = round(near, digits)
+        step = 10.0**-digits
+        for candidate in sorted((middle, middle - step, middle + step), key=lambda one: abs(one - near)):
+            number = round(candidate, digits) + 0.0
+            number = 0.0 if abs(number) <= ZERO else number
+            if start <= number < end:
+                return number
+    return math.floor(near) if whole and start <= math.floor(near) else start
+
+
+def quantile_splits(column: Floats) -> dict[float, float]:
+    """Cuts between all values or, where these are many, at quantiles: for a model whose thresholds nobody knows."""
+    present = np.sort(column[~np.isnan(column)])
+    if not len(present):
+        return {}
+    values = np.unique(present)
+    if len(values) > MOST_CUTS:
+        values = np.unique(present[np.linspace(0, len(present) - 1, QUANTILES + 2).astype(np.intp)])
+    splits = {}
+    for value in values:
+        above = int(np.searchsorted(present, value, side="right"))
+        if above < len(present):
+            splits[float(value / 2.0 + present[above] / 2.0)] = 1.0
+    return splits
+
+
+def text_bins(column: Floats, answers: Indices, place: int, feature: Feature) -> TextBins:
+    """Bins for the categories that tell most about the answers: the furthest from the usual share of classes."""
+    missing = np.isnan(column)
+    codes = column[~missing].astype(np.intp)
+    shift = 1 if feature.kind == "boolean" else 0
+    # Boolean codes begin at 0, which for a category means never seen.
+    counts = _table(codes + shift, answers[~missing], len(feature.values) + 1)
+    usual = counts.sum(axis=0) / max(1.0, counts.sum())
+    telling = np.abs(counts - counts.sum(axis=1, keepdims=True) * usual).sum(axis=1)
+    seen = [code for code in range(1, len(counts)) if counts[code].sum() > 0]
+    best = sorted(seen, key=lambda code: (-telling[code], code))[:MOST_NAMED]
+    others = bool(counts[0].any()) or len(best) < len(seen)
+    return TextBins(place, feature, tuple(code - shift for code in sorted(best)), others, bool(missing.any()))
+
+
+def _table(codes: npt.NDArray[np.integer], answers: Indices, size: int) -> Floats:
+    """How often each code meets each answer; shape (size, classes)."""
+    classes = int(answers.max(initial=0)) + 1
+    return (
+        np.bincount(codes.astype(np.intp) * classes + answers, minlength=size * classes)
+        .reshape(size, classes)
+        .astype(float)
+    )
+
+
+def _most_telling(bins: list[Bins], rows: Matrix, answers: Indices, splits: Splits) -> list[Bins]:
+    """The features that tell most by themselves, and those of which the model makes most."""
+    alone = [-_information(_table(each.codes(rows[:, each.place]), answers, each.size)) for each in bins]
+    order = [int(place) for place in np.argsort(alone, kind="stable")]
+    if splits:
+        gains = [-sum(splits[each.place].values()) for each in bins]
+        used = [int(place) for place in np.argsort(gains, kind="stable") if gains[int(place)] < 0.0]
+        order = [*order[: MOST_FEATURES // 2], *used, *order]
+    kept = set(list(dict.fromkeys(order))[:MOST_FEATURES])
+    return [each for place, each in enumerate(bins) if place in kept]
+
+
+def _information(counts: Floats) -> float:
+    """The mutual information of a table of counts, in nats."""
+    share = counts / max(1.0, counts.sum())
+    expected = share.sum(axis=1, keepdims=True) * share.sum(axis=0, keepdims=True)
+    there = share > 0.0
+    return float((share[there] * np.log(share[there] / expected[there])).sum())

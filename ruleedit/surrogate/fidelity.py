@@ -1,0 +1,138 @@
+"""Fidelity: how far a rule set answers as the model does, overall, by class and by rule."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ruleedit.errors import NoRows
+from ruleedit.matching import Indices, Matrix, box_mask, decide, outcome_codes
+from ruleedit.regions import rule_box
+from ruleedit.rules import RuleSet
+from ruleedit.schema import Schema
+
+#: The normal quantile of a two-sided 95% interval.
+Z95 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class RuleFigures:
+    """One rule on some rows.
+
+    ``covered`` rows lie in its region; ``decided`` of them are its own, as no earlier rule holds
+    them; ``precision`` is the share of these on which the model answers as the rule says, None where
+    there are none. The default's id is ``default``.
+    """
+
+    rule: str
+    covered: int
+    decided: int
+    precision: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"rule": self.rule, "covered": self.covered, "decided": self.decided, "precision": self.precision}
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """The agreement of a rule set with a model's answers on some rows.
+
+    ``agreement`` is the share of rows with the same outcome, ``interval`` its 95% interval (Wilson,
+    1927). ``by_class`` gives, for each class of the schema, the share of the rows on which the model
+    answers it where the rules do too; None where the model never does. ``rules`` are in order and
+    ``default`` is for the rows that no rule holds.
+    """
+
+    rows: int
+    agreement: float
+    interval: tuple[float, float]
+    by_class: tuple[tuple[str, float | None], ...]
+    rules: tuple[RuleFigures, ...]
+    default: RuleFigures
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "rows": self.rows,
+            "agreement": self.agreement,
+            "interval": list(self.interval),
+            "by_class": dict(self.by_class),
+            "rules": [figures.to_json() for figures in self.rules],
+            "default": self.default.to_json(),
+        }
+
+
+def fidelity(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> Fidelity:
+    """Measure a rule set against a model's answers.
+
+    Parameters
+    ----------
+    rules : RuleSet
+        Any rule set that fits the schema. A rule that leaves its rows to the model agrees with it there.
+    rows : Matrix
+        Encoded rows; shape (n, features); NaN is missing, on which ordinary clauses are false.
+    answers : Indices
+        The model's answers as places in ``schema.classes``; shape (n,).
+    schema : Schema
+        The schema of both.
+
+    Returns
+    -------
+    Fidelity
+        A disabled rule has no figures.
+
+    Raises
+    ------
+    NoRows
+        Where there is no row to measure on.
+    """
+    if not len(rows):
+        raise NoRows("there is no row to measure the fidelity on")
+    deciding = decide(rules, rows, schema)
+    outcomes = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
+    said = outcomes[deciding]
+    agrees = (said == answers) | (said < 0)
+    places = [place for place, rule in enumerate(rules) if rule.enabled]
+    own = np.bincount(deciding + 1, minlength=len(rules) + 1)
+    right = np.bincount(deciding + 1, weights=agrees, minlength=len(rules) + 1)
+    covered = [int(box_mask(rule_box(rules.rules[place], schema), rows, schema).sum()) for place in places]
+    figures = [
+        _figures(rules.rules[place].id, count, int(own[place + 1]), right[place + 1])
+        for place, count in zip(places, covered, strict=True)
+    ]
+    return Fidelity(
+        rows=len(rows),
+        agreement=float(agrees.mean()),
+        interval=wilson(int(agrees.sum()), len(rows)),
+        by_class=tuple(
+            (name, float(agrees[answers == place].mean()) if (answers == place).any() else None)
+            for place, name in enumerate(schema.classes)
+        ),
+        rules=tuple(figures),
+        default=_figures("default", int(own[0]), int(own[0]), right[0]),
+    )
+
+
+def _figures(rule: str, covered: int, decided: int, right: float) -> RuleFigures:
+    return RuleFigures(rule, covered, decided, float(right) / decided if decided else None)
+
+
+def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
+    """The interval of a share of rows (Wilson, 1927): it stays inside 0 to 1 and says something at 0 and 1 too.
+
+    Examples
+    --------
+    >>> low, high = wilson(90, 100)
+    >>> round(low, 3), round(high, 3)
+    (0.826, 0.945)
+    """
+    share, square = hits / rows, z * z
+    middle = (share + square / (2 * rows)) / (1 + square / rows)
+    half = z / (1 + square / rows) * math.sqrt(share * (1 - share) / rows + square / (4 * rows * rows))
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    high = 1.0 if hits == rows else min(1.0, middle + half)
+    return low, high

@@ -1,0 +1,65 @@
+"""What every extractor gets and gives: the seam between a method and the rest."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from ruleedit.matching import Indices, Matrix
+from ruleedit.regions import Box
+from ruleedit.schema import Schema
+
+Splits: TypeAlias = Sequence[Mapping[float, float]]
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A model's answers on encoded rows, and the limits of the search for rules that say the same.
+
+    ``max_clauses`` and ``max_iterations`` are None where the method's own default holds,
+    ``deadline`` is a reading of the monotonic clock, or None for no limit of time.
+    """
+
+    rows: Matrix
+    answers: Indices
+    schema: Schema
+    splits: Splits = ()
+    max_clauses: int | None = None
+    seed: int = 0
+    max_iterations: int | None = None
+    deadline: float | None = None
+    progress: Progress | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the time limit has passed."""
+        return self.deadline is not None and time.monotonic() >= self.deadline
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The time that is left, or None where there is no limit."""
+        return None if self.deadline is None else max(0.0, self.deadline - time.monotonic())
+
+    def report(self, done: int, of: int) -> None:
+        """Tell whoever asked how far the work is; they may raise to cancel it."""
+        if self.progress is not None:
+            self.progress(done, of)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a method found: boxes with their class, in order, and the class for every other row.
+
+    Classes are places in the schema's. ``cut`` names the limit that ended the search early.
+    """
+
+    boxes: tuple[tuple[Box, int], ...]
+    default: int
+    cut: str | None = None
+    notes: tuple[str, ...] = field(default=())
+
+
+Extractor: TypeAlias = Callable[[Task], Found]

@@ -1,0 +1,122 @@
+"""Steps that the command line and the service both take, from a model to a draft."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ruleedit.conflicts import Conflict, resolve
+from ruleedit.drafts import Draft
+from ruleedit.edits import edit, read_weights
+from ruleedit.errors import Refused, RuleTextError, SettlementRefused
+from ruleedit.matching import Matrix, region_mask
+from ruleedit.models import TableModel, split_points
+from ruleedit.rules import Outcome
+from ruleedit.schema import Schema
+from ruleedit.surrogate import Extraction, extract
+from ruleedit.tables import encode, read
+from ruleedit.text import parse_outcome
+from ruleedit.training import stratified_quarter
+
+Progress: TypeAlias = Callable[[int, int], None]
+
+
+def prepare(method: str) -> None:
+    """Import what an extraction needs, so that its seconds don't count the imports."""
+    for name in ("sklearn.tree", *(("cvxpy", "aix360.algorithms.rbm") if method == "aix360-brcg" else ())):
+        importlib.import_module(name)
+
+
+def extract_rules(
+    model: TableModel,
+    rows: Matrix,
+    *,
+    method: str,
+    max_clauses: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> tuple[Draft, Extraction]:
+    """Extract rules from a model's answers on a table, with figures on held-out rows.
+
+    ``rows`` (n, features) are encoded. Of the table that the model was trained on its hold-out is
+    held out here too; of another table a seeded quarter is, so that the figures are always of rows
+    that the rules weren't made from.
+    """
+    answers = model.outcomes(rows)
+    held = model.held_out(rows)
+    if len(held) == len(rows):
+        held = stratified_quarter(answers, seed)
+    training = np.setdiff1d(np.arange(len(rows)), held)
+    found = extract(
+        rows[training],
+        answers[training],
+        model.schema,
+        splits=split_points(model),
+        method=method,
+        max_clauses=max_clauses,
+        seed=seed,
+        holdout=(rows[held], answers[held]),
+        progress=progress,
+    )
+    origin: dict[str, Any] = {"model": model.file.hash, "fingerprint": model.background.fingerprint, "seed": seed}
+    return Draft.of(found.rules, model.schema, origin | found.to_json()), found
+
+
+def check_same_schema(model: TableModel, draft: Draft) -> None:
+    """Raise `Refused` where rules and model don't belong together."""
+    if draft.schema.hash != model.schema.hash:
+        raise Refused("the rules and the model have different schemas; extract the rules from this model")
+
+
+def resolve_conflicts(
+    draft: Draft,
+    pair: Sequence[str],
+    strategy: str,
+    *,
+    outcome: str | None = None,
+    weights: str | None = None,
+    reason: str,
+    author: str,
+) -> Draft:
+    """Settle one conflict (``pair`` of two ids) or all (empty) as a step of the history; nothing to settle is fine."""
+    if len(pair) not in (0, 2):
+        raise RuleTextError(f"{len(pair)} rules named; name the two of a conflict, or none for all")
+    if weights is not None and strategy != "mixture":
+        raise SettlementRefused("the strategy 'mixture', and no other, takes weights")
+    named = (pair[0], pair[1]) if pair else None
+    shares = (1.0, 1.0) if weights is None else read_weights(weights)
+    asked = None if outcome is None else read_outcome(outcome, draft)
+    if resolve(draft.rules, draft.schema, named, strategy, outcome=asked, weights=shares) == draft.rules:
+        return draft
+    more = [str(asked)] if asked is not None else [] if weights is None else [weights]
+    text = " ".join(["resolve", *(pair or ["all"]), strategy, *more])
+    return edit(draft, [text], reason=reason, author=author)
+
+
+def read_outcome(text: str, draft: Draft) -> Outcome:
+    """Read an outcome that a person gave: a class as it stands in the file, or a rule's THEN part."""
+    return Outcome.of(text) if text in draft.schema.classes else parse_outcome(text)
+
+
+def conflict_rows(found: Sequence[Conflict], schema: Schema, data: str | Path | None) -> list[int | None]:
+    """How many rows of a table each conflict holds; None where no table is given."""
+    if data is None:
+        return [None] * len(found)
+    rows = encode(read(data), schema)
+    return [int(region_mask(conflict.region, rows, schema).sum()) for conflict in found]
+
+
+def conflict_json(conflict: Conflict, schema: Schema, rows: int | None) -> dict[str, Any]:
+    """A conflict as the command line and the API give it."""
+    return {
+        "rules": list(conflict.rules),
+        "outcomes": [str(outcome) for outcome in conflict.outcomes],
+        "rows": rows,
+        "witness": conflict.region.witness(schema),
+        "resolved": conflict.resolved,
+        "strategy": conflict.settlement.strategy if conflict.settlement else None,
+    }

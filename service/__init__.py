@@ -1,0 +1,1 @@
+"""The front doors over HTTP; imports point down only: api, workspace, store and jobs, the library."""

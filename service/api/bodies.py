@@ -1,0 +1,385 @@
+"""What requests and answers look like; the OpenAPI description is made of these."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from ruleedit.training import LARGEST_SEED
+
+Item = TypeVar("Item")
+
+
+def _has_bytes(data: dict[str, Any]) -> dict[str, Any]:
+    """Refuse JSON that no file can hold: lone surrogates, NaN."""
+    json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    return data
+
+
+Id: TypeAlias = Annotated[str, Field(max_length=100)]
+Name: TypeAlias = Annotated[str, Field(min_length=1, max_length=200)]
+Reason: TypeAlias = Annotated[str, Field(max_length=2_000, description="Why; it stays in the history.")]
+Author: TypeAlias = Annotated[str, Field(max_length=200, description="Who; it stays in the history.")]
+Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED, description="The same seed and data give the same.")]
+#: Text of an edit: a rule has at most 10 KiB, the verb and the place some more.
+EditText: TypeAlias = Annotated[str, Field(min_length=1, max_length=11_000)]
+JsonObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_has_bytes)]
+Thresholds: TypeAlias = dict[Annotated[str, Field(max_length=1_000)], Annotated[float, Field(allow_inf_nan=False)]]
+RELEASE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+class Asked(BaseModel):
+    """A request's body: unknown keys are refused, so that a misspelt one isn't ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Told(BaseModel):
+    """An answer's body."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class PageOf(Told, Generic[Item]):
+    """Part of a list, newest first."""
+
+    items: list[Item]
+    next: str | None = Field(description="The cursor of the next page; null on the last one.")
+
+
+class DatasetSchema(Told):
+    """Every column as a feature, as it was inferred; the target isn't known yet."""
+
+    features: list[dict[str, Any]]
+
+
+class DatasetBody(Told):
+    """A data set."""
+
+    id: str
+    created: str
+    name: str
+    rows: int
+    columns: list[str]
+    inferred: DatasetSchema = Field(alias="schema")
+
+
+class ModelAsked(Asked):
+    """Train a model on a data set."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"dataset": "dataset-1", "target": "decision", "thresholds": {"approve": 0.6}}]}
+    )
+
+    dataset: Id
+    target: Name = Field(description="The column that the model predicts.")
+    seed: Seed = 0
+    thresholds: Thresholds = Field(
+        default_factory=dict, description="The outcome is the class with the greatest probability / threshold."
+    )
+    corrected: JsonObject | None = Field(
+        default=None, alias="schema", description="A corrected schema, as a model's answer gives it."
+    )
+    name: Name | None = None
+
+
+class Holdout(Told):
+    """Figures on the held-out rows."""
+
+    rows: int
+    accuracy: float | None
+    auc: float | None
+
+
+class ModelBody(Told):
+    """A model."""
+
+    id: str
+    created: str
+    name: str
+    dataset: str
+    target: str
+    known: dict[str, Any] = Field(alias="schema", description="Features with kinds, ranges and categories; classes.")
+    thresholds: dict[str, float]
+    seed: int
+    adopted: bool = Field(description="Whether somebody else trained it.")
+    hash: str = Field(description="SHA-256 of the model file.")
+    rows: int
+    holdout: Holdout
+    notes: list[str]
+
+
+class RuleSetAsked(Asked):
+    """Summarise a model in a few rules."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "model-1", "max_clauses": 16}]})
+
+    model: Id
+    max_clauses: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    method: Annotated[str, Field(max_length=40)] | None = None
+    seed: Seed = 0
+    dataset: Id | None = Field(default=None, description="The rows to extract from; the model's own unless given.")
+    name: Name | None = None
+
+
+class RuleBody(Told):
+    """A rule; its text says all, the rest is for programs."""
+
+    id: str
+    text: str = Field(examples=["IF age > 30 AND job is not missing THEN approve"])
+    outcome: str
+    asserted: bool = Field(description="Whether a user added, changed or confirmed it.")
+    enabled: bool
+    asserts: str | None = None
+    confirmed: bool | None = None
+    placed: bool | None = None
+    remainder_of: str | None = None
+    part_of: str | None = None
+
+
+class RuleSetItem(Told):
+    """A rule set in a list."""
+
+    id: str
+    created: str
+    name: str
+    model: str
+    revision: str
+
+
+class RuleSetBody(RuleSetItem):
+    """A rule set at one revision."""
+
+    content: str = Field(description="The hash of what the rules say; it comes back when an edit is undone.")
+    rules: list[RuleBody] = Field(description="In order: the first enabled rule that covers a row decides.")
+    default: str
+    settlements: list[dict[str, Any]]
+    known: dict[str, Any] = Field(alias="schema")
+    warnings: list[str] = Field(description="What an edit doesn't mend by itself.")
+    open_conflicts: list[list[str]] = Field(description="Rules that contradict each other and nobody has settled.")
+    origin: dict[str, Any] = Field(description="What the extraction measured.")
+
+
+class EditsAsked(Asked):
+    """Edits, made one after another, all or none."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"edits": ["set R3 age > 26"], "reason": "policy 2026/4", "author": "kim"}]}
+    )
+
+    edits: Annotated[list[EditText], Field(min_length=1, max_length=1_000)]
+    reason: Reason
+    author: Author = ""
+    asserts: Literal["whole", "change"] = Field(
+        default="whole", alias="assert", description="On all rows that a rule decides, or only where answers differ."
+    )
+
+
+class ResolutionAsked(Asked):
+    """How to settle one conflict, or with no rules all of them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rules": ["R1", "R4"], "strategy": "priority"}]})
+
+    rules: Annotated[list[Id], Field(min_length=2, max_length=2)] | None = None
+    strategy: Annotated[str, Field(max_length=40)]
+    outcome: Annotated[str, Field(max_length=11_000)] | None = None
+    weights: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(min_length=2, max_length=2)] | None = (
+        None
+    )
+    reason: Reason = ""
+    author: Author = ""
+
+
+class RuleImpactBody(Told):
+    """One feedback rule's share of the impact."""
+
+    rule: str
+    kind: str
+    covered: int
+    changed: int
+
+
+class ImpactBody(Told):
+    """What the hard overlay would change."""
+
+    revision: str
+    rows: int
+    covered: int
+    changed: int
+    changed_by_edit: int
+    changed_by_assertion: int
+    undecided: int
+    flips: dict[str, int]
+    by_rule: list[RuleImpactBody]
+
+
+class ConflictBody(Told):
+    """Rules that meet and disagree."""
+
+    rules: list[str]
+    outcomes: list[str]
+    rows: int | None = Field(description="Rows of the named data set in the intersection.")
+    witness: dict[str, Any] | None = Field(description="A row that is in it.")
+    resolved: bool
+    strategy: str | None
+
+
+class ConflictsBody(Told):
+    """Every conflict of a revision, settled or not."""
+
+    revision: str
+    conflicts: list[ConflictBody]
+
+
+class StepBody(Told):
+    """One step of a history."""
+
+    edit: str
+    author: str
+    reason: str
+    content: str
+    revision: str
+    at: str | None
+    undoes: int | None = None
+    redoes: int | None = None
+    change: dict[str, Any]
+
+
+class HistoryBody(Told):
+    """Every step of a rule set, oldest first."""
+
+    revision: str
+    content: str
+    first: str = Field(description="The revision as it was extracted.")
+    history: list[StepBody]
+
+
+class ChangedRule(Told):
+    """A rule that both revisions have."""
+
+    id: str
+    before: RuleBody
+    after: RuleBody
+
+
+class DiffBody(Told):
+    """What one revision says that another doesn't."""
+
+    old: str = Field(alias="from")
+    to: str
+    same: bool
+    added: list[RuleBody]
+    removed: list[RuleBody]
+    changed: list[ChangedRule]
+    order: dict[str, list[str]] | None
+    default: dict[str, str] | None
+    settlements: dict[str, list[dict[str, Any]]] | None
+
+
+class ReleaseAsked(Asked):
+    """Put a revision of a rule set in force."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"ruleset": "ruleset-1", "mode": "overlay-hard", "name": "loans"}]}
+    )
+
+    ruleset: Id
+    revision: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="The present one unless given."
+    )
+    mode: Annotated[str, Field(max_length=40)] = Field(description="overlay-hard, overlay-soft, retrain or graft.")
+    strategy: Annotated[str, Field(max_length=40)] | None = None
+    name: Annotated[str, Field(pattern=RELEASE_NAME)] = Field(description="The name under which it will decide.")
+    dataset: Id | None = Field(default=None, description="The model's own unless given.")
+    seed: Seed = 0
+
+
+class ReasonAsked(Asked):
+    """Why a release is put in service or taken out of it."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+    author: Author = ""
+
+
+class ReleaseBody(Told):
+    """A release with the report of what putting it in force measured."""
+
+    id: str
+    created: str
+    name: str
+    ruleset: str
+    revision: str
+    content: str
+    model: str
+    dataset: str
+    mode: str
+    strategy: str | None
+    state: Literal["draft", "active", "retired"]
+    report: dict[str, Any]
+
+
+class DecisionsAsked(BaseModel):
+    """Rows to decide."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"rows": [{"age": 25, "income": 31000, "job": None}]}]}
+    )
+
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1)] = Field(
+        description="Every feature of the model by name; null is missing, columns that the model doesn't know are "
+        "ignored. A number is a JSON number."
+    )
+
+
+class DecisionBody(Told):
+    """One row's answer."""
+
+    outcome: str
+    probabilities: dict[str, float]
+    model_outcome: str | None = Field(description="What the model answered before the edits.")
+    rule: str | None = Field(description="The feedback rule that holds the row; null where nothing is asked.")
+    by: str = Field(description="overlay, moved, graft, retrained or model.")
+    reasons: list[str]
+    warnings: list[str]
+    moved: dict[str, Any] | None = Field(default=None, description="Values that the model was asked about instead.")
+
+
+class DecisionsBody(Told):
+    """The answers, in the order of the rows."""
+
+    release: str
+    decisions: list[DecisionBody]
+
+
+class JobProgress(Told):
+    """Steps done, and all of them; 0 of 0 before anything is known."""
+
+    done: int
+    of: int
+
+
+class JobError(Told):
+    """Why a job failed."""
+
+    code: str
+    detail: str
+
+
+class JobBody(Told):
+    """A job as it stands."""
+
+    id: str
+    created: str
+    kind: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: JobProgress
+    result: dict[str, Any] | None
+    error: JobError | None
+
+
+class Health(Told):
+    """Whether the service is alive, or ready."""
+
+    status: Literal["ok"]

@@ -1,0 +1,91 @@
+"""What the routers share: the workspace, pages, preconditions, media types, documented refusals."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Depends, Header, Query, Request, Response
+
+from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid
+from service.problems import MEDIA
+from service.store.records import JobRecord
+from service.views import job_view
+from service.workspace import Page, Workspace
+
+REFUSALS = {
+    400: "The body can't be read.",
+    404: "Nothing has this id or name.",
+    409: "The present state doesn't allow it.",
+    412: "The rule set has been changed since that revision.",
+    413: "The body is past its limit.",
+    415: "The body has another media type than the route takes.",
+    422: "The request isn't as described, or RuleEdit refuses what it asks.",
+    428: "The write doesn't say by If-Match which revision it was made from.",
+    500: "Something failed on the server's side.",
+    501: "A later version brings it.",
+    503: "The service is starting.",
+}
+
+
+def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The documentation of a route's problems; every route may also answer 422 and 500."""
+    content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": REFUSALS[status], "content": content} for status in sorted({*statuses, 422, 500})}
+
+
+def workspace(request: Request) -> Workspace:
+    """The application's workspace."""
+    found: Workspace = request.app.state.workspace
+    return found
+
+
+def page(
+    limit: Annotated[int, Query(ge=1, le=200, description="Items on a page.")] = 50,
+    cursor: Annotated[str | None, Query(max_length=40, description="`next` of the page before.")] = None,
+) -> Page:
+    """The part of a list that is asked for."""
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise RequestInvalid("query.cursor: give the 'next' of the page before")
+    return Page(limit, None if cursor is None else int(cursor))
+
+
+def if_match(
+    value: Annotated[str | None, Header(alias="If-Match", description="The ETag that was read.")] = None,
+) -> str:
+    """The revision that a write was made from; raises `PreconditionNeeded`."""
+    if value is None:
+        raise PreconditionNeeded("give the ETag that you read as If-Match, so that nobody's change is overwritten")
+    # A weak tag never matches (RFC 9110, 13.1.1); of a list there is one revision at most that is the present one.
+    return value.strip().strip('"')
+
+
+def json_only(request: Request) -> None:
+    """Refuse a body that says it is something else than JSON."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind != "application/json" and not (kind.startswith("application/") and kind.endswith("+json")):
+        raise MediaRefused(f"the body is {kind or 'of no media type'!r}; application/json is accepted")
+
+
+def media_type(request: Request) -> str:
+    """The media type of the body, without its parameters."""
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+def accepted(job: JobRecord, response: Response) -> dict[str, Any]:
+    """Answer with a job: 202 and where it is."""
+    response.headers["Location"] = f"/v1/jobs/{job.id}"
+    return job_view(job)
+
+
+def tagged(found: dict[str, Any], response: Response) -> dict[str, Any]:
+    """Answer with a rule set: its revision is the ETag."""
+    response.headers["ETag"] = f'"{found["revision"]}"'
+    return found
+
+
+Work: TypeAlias = Annotated[Workspace, Depends(workspace)]
+Asking: TypeAlias = Annotated[Page, Depends(page)]
+Expected: TypeAlias = Annotated[str, Depends(if_match)]
+JSON_BODY = [Depends(json_only)]
+LOCATION = {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}
+ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}

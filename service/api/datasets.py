@@ -1,0 +1,64 @@
+"""Data sets: tables that people upload."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+
+from service.api.bodies import DatasetBody, PageOf
+from service.api.common import Asking, Work, media_type, refuses
+from service.errors import MediaRefused, TooLarge
+
+router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
+SUFFIXES = {".csv": ".csv", ".parquet": ".parquet", ".pq": ".parquet"}
+MEDIA_TYPES = {
+    "text/csv": ".csv",
+    "application/csv": ".csv",
+    "application/parquet": ".parquet",
+    "application/x-parquet": ".parquet",
+    "application/vnd.apache.parquet": ".parquet",
+}
+
+
+def multipart_only(request: Request) -> None:
+    """Refuse a body that is no multipart form."""
+    kind = media_type(request)
+    if kind != "multipart/form-data":
+        raise MediaRefused(f"the body is {kind or 'of no media type'!r}; multipart/form-data is accepted")
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=DatasetBody,
+    dependencies=[Depends(multipart_only)],
+    responses=refuses(400, 413, 415),
+    summary="Upload a table",
+)
+def add_dataset(
+    work: Work,
+    file: Annotated[UploadFile, File(description="CSV (UTF-8, comma, header) or Parquet.")],
+    name: Annotated[str | None, Form(max_length=200, description="The file's name unless given.")] = None,
+) -> dict[str, Any]:
+    """Keep a table, CSV or Parquet by the file's name or media type, of at most 64 MiB and 1,000 columns."""
+    given = PurePosixPath((file.filename or "").replace("\\", "/")).name
+    suffix = SUFFIXES.get(PurePosixPath(given).suffix.lower()) or MEDIA_TYPES.get(file.content_type or "")
+    if suffix is None:
+        raise MediaRefused(f"{given or 'the file'!r} is {file.content_type}; a .csv or .parquet file is accepted")
+    if (file.size or 0) > work.settings.most_upload:
+        raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
+    return work.add_dataset(file.file, name or given[:200] or "table", suffix)
+
+
+@router.get("", response_model=PageOf[DatasetBody], responses=refuses(), summary="List data sets")
+def list_datasets(work: Work, page: Asking) -> dict[str, Any]:
+    """The data sets, newest first."""
+    return work.datasets(page)
+
+
+@router.get("/{dataset}", response_model=DatasetBody, responses=refuses(404), summary="Show a data set")
+def get_dataset(work: Work, dataset: str) -> dict[str, Any]:
+    """A data set with its columns as they were inferred."""
+    return work.dataset(dataset)

@@ -1,0 +1,133 @@
+"""Models: trained here, or adopted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, TypeVar
+
+from fastapi import APIRouter, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field, ValidationError
+from starlette.datastructures import FormData, UploadFile
+
+from service.api.bodies import JobBody, ModelAsked, ModelBody, PageOf
+from service.api.common import LOCATION, Asking, Work, accepted, json_only, media_type, refuses
+from service.errors import RequestInvalid, TooLarge
+from service.store.records import JobRecord
+from service.workspace import Workspace
+
+Body = TypeVar("Body", bound=BaseModel)
+router = APIRouter(prefix="/v1/models", tags=["models"])
+
+
+class AdoptionAsked(ModelAsked):
+    """A form with a LightGBM model file; `schema`, `thresholds` and `classes` are JSON texts in it."""
+
+    classes: list[str] | None = Field(default=None, max_length=1_000, description="In the model's order.")
+
+
+def _form_schema() -> dict[str, Any]:
+    texts = {name: {"type": "string"} for name in ("dataset", "target", "name")}
+    jsons = {name: {"type": "string", "description": "JSON."} for name in ("schema", "thresholds", "classes")}
+    file = {"type": "string", "format": "binary", "description": "A LightGBM model as text."}
+    properties = {"file": file, **texts, **jsons, "seed": {"type": "integer"}}
+    return {"type": "object", "properties": properties, "required": ["file", "dataset", "target"]}
+
+
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": {"$ref": "#/components/schemas/ModelAsked"}},
+            "multipart/form-data": {"schema": _form_schema()},
+        },
+    }
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobBody,
+    responses={202: {"headers": LOCATION}, **refuses(400, 413, 415)},
+    openapi_extra=_BODY,
+    summary="Train or adopt a model",
+)
+async def make_model(work: Work, request: Request, response: Response) -> dict[str, Any]:
+    """Train a model on a data set, or take over a LightGBM model file; the job's result is `{"model"}`.
+
+    A model file is checked before anything loads it: a malformed one is refused at once.
+    """
+    if media_type(request) == "multipart/form-data":
+        async with request.form(max_files=1, max_fields=20) as form:
+            job = await run_in_threadpool(_adopt, work, form)
+    else:
+        json_only(request)
+        asked = _read(ModelAsked, await _json(request))
+        job = await run_in_threadpool(_train, work, asked)
+    return accepted(job, response)
+
+
+@router.get("", response_model=PageOf[ModelBody], responses=refuses(), summary="List models")
+def list_models(work: Work, page: Asking) -> dict[str, Any]:
+    """The models, newest first."""
+    return work.models(page)
+
+
+@router.get("/{model}", response_model=ModelBody, responses=refuses(404), summary="Show a model")
+def get_model(work: Work, model: str) -> dict[str, Any]:
+    """A model with its schema and hold-out figures."""
+    return work.model(model)
+
+
+def _train(work: Workspace, asked: ModelAsked) -> JobRecord:
+    return work.train(
+        asked.dataset,
+        asked.target,
+        seed=asked.seed,
+        thresholds=asked.thresholds,
+        schema=asked.corrected,
+        name=asked.name,
+    )
+
+
+def _adopt(work: Workspace, form: FormData) -> JobRecord:
+    file = form.get("file")
+    if not isinstance(file, UploadFile):
+        raise RequestInvalid("body.file: give a LightGBM model as text")
+    if (file.size or 0) > work.settings.most_upload:
+        raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
+    fields: dict[str, Any] = {name: value for name, value in form.items() if name != "file"}
+    for name in ("schema", "thresholds", "classes", "seed"):
+        if name in fields:
+            fields[name] = _loads(fields[name], f"body.{name}")
+    asked = _read(AdoptionAsked, fields)
+    return work.adopt(
+        file.file,
+        asked.dataset,
+        asked.target,
+        classes=asked.classes,
+        seed=asked.seed,
+        thresholds=asked.thresholds,
+        schema=asked.corrected,
+        name=asked.name,
+    )
+
+
+async def _json(request: Request) -> Any:
+    return _loads(await request.body(), "body")
+
+
+def _loads(text: Any, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        raise RequestInvalid(f"{where}: this is no JSON") from None
+
+
+def _read(kind: type[Body], data: Any) -> Body:
+    try:
+        return kind.model_validate(data)
+    except ValidationError as problem:
+        raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in problem.errors()]) from None

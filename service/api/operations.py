@@ -1,0 +1,58 @@
+"""Operation: health, readiness, metrics, the description and its page, the first page."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse, PlainTextResponse
+
+from service import metrics, pages
+from service.api.bodies import Health
+from service.api.common import Work, refuses
+from service.workspace import Page
+
+router = APIRouter(tags=["operation"])
+#: No page of ours loads or runs anything.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@router.get("/healthz", response_model=Health, responses=refuses(), summary="Is it alive?")
+async def get_health() -> Health:
+    """The process answers."""
+    return Health(status="ok")
+
+
+@router.get("/readyz", response_model=Health, responses=refuses(503), summary="Is it ready?")
+async def get_readiness(work: Work) -> Health:
+    """The active releases are loaded and, with --demo, the example is there."""
+    work.check_ready()
+    return Health(status="ok")
+
+
+@router.get("/metrics", response_class=PlainTextResponse, responses=refuses(), summary="Counters as Prometheus text")
+def get_metrics(work: Work, request: Request) -> PlainTextResponse:
+    """Requests by route and status, latency, decisions by release and outcome, jobs by state."""
+    return PlainTextResponse(request.app.state.metrics.text(work.count_jobs()), media_type=metrics.MEDIA)
+
+
+@router.get("/docs", response_class=HTMLResponse, responses=refuses(), summary="The API for people")
+def get_docs(request: Request) -> HTMLResponse:
+    """Every route with its parameters, bodies and a curl line; loads nothing from elsewhere."""
+    return HTMLResponse(pages.docs(request.app.openapi(), str(request.base_url).rstrip("/")), headers=HEADERS)
+
+
+@router.get("/", response_class=HTMLResponse, responses=refuses(), summary="The first page")
+def get_first_page(work: Work, request: Request) -> HTMLResponse:
+    """What is there, with links and curl lines; the workbench comes later."""
+    few = Page(20)
+    lists = {
+        "datasets": work.datasets(few)["items"],
+        "models": work.models(few)["items"],
+        "rulesets": work.rulesets(few)["items"],
+        "releases": work.releases(few)["items"],
+    }
+    return HTMLResponse(pages.first(lists, str(request.base_url).rstrip("/")), headers=HEADERS)

@@ -1,0 +1,81 @@
+"""Releases: model, revision and mode, ready to serve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Response
+
+from service.api.bodies import JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
+from service.api.common import JSON_BODY, LOCATION, Asking, Work, accepted, refuses
+
+router = APIRouter(prefix="/v1/releases", tags=["releases"])
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobBody,
+    dependencies=JSON_BODY,
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
+    summary="Put a revision in force",
+)
+def make_release(work: Work, asked: ReleaseAsked, response: Response) -> dict[str, Any]:
+    """Make a release of a revision; the job's result is `{"release"}`. Nothing serves it before it is activated."""
+    job = work.make_release(
+        asked.ruleset,
+        asked.name,
+        asked.mode,
+        revision=asked.revision,
+        strategy=asked.strategy,
+        dataset=asked.dataset,
+        seed=asked.seed,
+    )
+    return accepted(job, response)
+
+
+@router.get("", response_model=PageOf[ReleaseBody], responses=refuses(), summary="List releases")
+def list_releases(work: Work, page: Asking) -> dict[str, Any]:
+    """The releases, newest first."""
+    return work.releases(page)
+
+
+@router.get("/{release}", response_model=ReleaseBody, responses=refuses(404), summary="Show a release")
+def get_release(work: Work, release: str) -> dict[str, Any]:
+    """A release with the report of what putting it in force measured on held-out rows."""
+    return work.release(release)
+
+
+@router.post(
+    "/{release}/activate",
+    response_model=ReleaseBody,
+    dependencies=JSON_BODY,
+    responses=refuses(400, 404, 413, 415),
+    summary="Put a release in service",
+)
+def activate_release(work: Work, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """Decide by this release under its name from the next request on."""
+    return work.activate(release, asked.reason, asked.author)
+
+
+@router.post(
+    "/{release}/rollback",
+    response_model=ReleaseBody,
+    dependencies=JSON_BODY,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Take a release out of service",
+)
+def roll_back_release(work: Work, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """The release that was active before under the name serves again; it is the answer."""
+    return work.roll_back(release, asked.reason, asked.author)
+
+
+@router.post(
+    "/{release}/approve",
+    response_model=ReleaseBody,
+    responses=refuses(404, 501),
+    summary="Approve a release (not there yet)",
+)
+def approve_release(work: Work, release: str) -> dict[str, Any]:
+    """Approvals come with a later version: the answer is 501."""
+    return work.approve(release)

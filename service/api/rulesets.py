@@ -1,0 +1,170 @@
+"""Rule sets: extracted, read, edited, settled, compared, handed over."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import APIRouter, Query, Response
+
+from service.api.bodies import (
+    ConflictsBody,
+    DiffBody,
+    EditsAsked,
+    HistoryBody,
+    ImpactBody,
+    JobBody,
+    PageOf,
+    ResolutionAsked,
+    RuleSetAsked,
+    RuleSetBody,
+    RuleSetItem,
+)
+from service.api.common import ETAG, JSON_BODY, LOCATION, Asking, Expected, Work, accepted, refuses, tagged
+
+router = APIRouter(prefix="/v1/rulesets", tags=["rule sets"])
+AtRevision: TypeAlias = Annotated[
+    str | None, Query(max_length=100, description="A revision; the present one unless given.")
+]
+OfDataset: TypeAlias = Annotated[str | None, Query(max_length=100, description="A data set's id.")]
+TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=JobBody,
+    dependencies=JSON_BODY,
+    responses={202: {"headers": LOCATION}, **refuses(400, 413, 415, 501)},
+    summary="Extract rules from a model",
+)
+def make_ruleset(work: Work, asked: RuleSetAsked, response: Response) -> dict[str, Any]:
+    """Summarise a model in a few rules; the job's result is `{"ruleset"}`."""
+    job = work.extract(
+        asked.model,
+        method=asked.method,
+        max_clauses=asked.max_clauses,
+        seed=asked.seed,
+        dataset=asked.dataset,
+        name=asked.name,
+    )
+    return accepted(job, response)
+
+
+@router.get("", response_model=PageOf[RuleSetItem], responses=refuses(), summary="List rule sets")
+def list_rulesets(work: Work, page: Asking) -> dict[str, Any]:
+    """The rule sets, newest first."""
+    return work.rulesets(page)
+
+
+@router.get(
+    "/{ruleset}",
+    response_model=RuleSetBody,
+    response_model_exclude_unset=True,
+    responses={**TAGGED, **refuses(404)},
+    summary="Show a rule set",
+)
+def get_ruleset(work: Work, ruleset: str, response: Response, revision: AtRevision = None) -> dict[str, Any]:
+    """A rule set; the ETag is its revision, which a write gives back as If-Match."""
+    return tagged(work.ruleset(ruleset, revision), response)
+
+
+@router.post(
+    "/{ruleset}/edits",
+    response_model=RuleSetBody,
+    response_model_exclude_unset=True,
+    dependencies=JSON_BODY,
+    responses={**TAGGED, **refuses(400, 404, 412, 413, 415, 428)},
+    summary="Edit a rule set",
+)
+def edit_ruleset(work: Work, ruleset: str, expected: Expected, asked: EditsAsked, response: Response) -> dict[str, Any]:
+    """Make edits, all or none; of many writes from one revision exactly one succeeds."""
+    found = work.edit(ruleset, expected, asked.edits, reason=asked.reason, author=asked.author, asserts=asked.asserts)
+    return tagged(found, response)
+
+
+@router.post(
+    "/{ruleset}/resolutions",
+    response_model=RuleSetBody,
+    response_model_exclude_unset=True,
+    dependencies=JSON_BODY,
+    responses={**TAGGED, **refuses(400, 404, 412, 413, 415, 428)},
+    summary="Settle conflicts",
+)
+def resolve_conflicts(
+    work: Work, ruleset: str, expected: Expected, asked: ResolutionAsked, response: Response
+) -> dict[str, Any]:
+    """Settle one conflict or, with no rules named, all; nothing to settle is fine and changes nothing."""
+    found = work.resolve(
+        ruleset,
+        expected,
+        asked.rules or (),
+        asked.strategy,
+        outcome=asked.outcome,
+        weights=asked.weights,
+        reason=asked.reason,
+        author=asked.author,
+    )
+    return tagged(found, response)
+
+
+@router.get("/{ruleset}/impact", response_model=ImpactBody, responses=refuses(404), summary="Preview the impact")
+def get_impact(work: Work, ruleset: str, dataset: OfDataset = None, revision: AtRevision = None) -> dict[str, Any]:
+    """What the hard overlay would change on a data set, the model's own unless one is named."""
+    return work.impact(ruleset, dataset, revision)
+
+
+@router.get("/{ruleset}/conflicts", response_model=ConflictsBody, responses=refuses(404), summary="List conflicts")
+def get_conflicts(work: Work, ruleset: str, dataset: OfDataset = None, revision: AtRevision = None) -> dict[str, Any]:
+    """Asserted rules that contradict each other, with a witness and, for a data set, the rows in question."""
+    return work.conflicts(ruleset, dataset, revision)
+
+
+@router.get(
+    "/{ruleset}/history",
+    response_model=HistoryBody,
+    response_model_exclude_unset=True,
+    responses=refuses(404),
+    summary="Show the history",
+)
+def get_history(work: Work, ruleset: str) -> dict[str, Any]:
+    """Who changed what, when and why, oldest first."""
+    return work.history(ruleset)
+
+
+@router.get(
+    "/{ruleset}/diff",
+    response_model=DiffBody,
+    response_model_exclude_unset=True,
+    responses=refuses(404),
+    summary="Compare two revisions",
+)
+def get_diff(
+    work: Work,
+    ruleset: str,
+    old: Annotated[str | None, Query(alias="from", max_length=100, description="The first unless given.")] = None,
+    new: Annotated[str | None, Query(alias="to", max_length=100, description="The present one unless given.")] = None,
+) -> dict[str, Any]:
+    """Rules added, removed and changed between two revisions."""
+    return work.diff(ruleset, old, new)
+
+
+@router.get(
+    "/{ruleset}/export",
+    response_class=Response,
+    responses={
+        200: {"description": "The rule file.", "content": {"application/json": {"schema": {"type": "object"}}}},
+        **refuses(404, 501),
+    },
+    summary="Export a rule set",
+)
+def export_ruleset(
+    work: Work,
+    ruleset: str,
+    form: Annotated[str, Query(alias="format", max_length=40, description="json; others come later.")] = "json",
+    revision: AtRevision = None,
+) -> Response:
+    """The rule file, lossless, with its history and hashes: the command line reads it."""
+    text = work.export(ruleset, form, revision)
+    return Response(
+        text, media_type="application/json", headers={"Content-Disposition": 'attachment; filename="rules.json"'}
+    )

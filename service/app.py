@@ -1,0 +1,113 @@
+"""The parts put together: `create_app(settings)`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.concurrency import run_in_threadpool
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+
+from ruleedit.errors import RuleEditError
+from service import demo, problems
+from service.api import datasets, decisions, jobs, models, operations, releases, rulesets
+from service.api.bodies import DecisionsBody, ModelAsked
+from service.gate import Gate
+from service.jobs import Watch
+from service.metrics import Metrics
+from service.problems import Problem
+from service.settings import Settings
+from service.store.repository import now
+from service.workspace import Workspace, random_id
+
+log = logging.getLogger(__name__)
+DESCRIPTION = (
+    "Edit the rules of a tabular model, see who is affected, and put the edit in force. Errors are "
+    "application/problem+json with a stable code. Long work answers 202 with the Location of a job. "
+    "Writes to a rule set need If-Match with the ETag that was read. There is no authentication yet."
+)
+ROUTERS = (datasets, models, rulesets, releases, decisions, jobs, operations)
+#: Bodies that routes name by reference alone.
+NAMED = (Problem, ModelAsked, DecisionsBody)
+
+
+def create_app(
+    settings: Settings,
+    *,
+    clock: Callable[[], datetime] = now,
+    new_id: Callable[[str], str] = random_id,
+) -> FastAPI:
+    """The application over one data folder, which it opens when it starts and lets go of when it stops."""
+
+    @asynccontextmanager
+    async def living(app: FastAPI) -> AsyncIterator[None]:
+        workspace = await run_in_threadpool(lambda: Workspace(settings, clock=clock, new_id=new_id))
+        app.state.workspace = workspace
+        watch = Watch(lambda done, of: None, settings.progress_seconds)
+        starting = threading.Thread(target=_start, args=(workspace, watch), name="start")
+        starting.start()
+        try:
+            yield
+        finally:
+            watch.stop()
+            await run_in_threadpool(starting.join)
+            await run_in_threadpool(workspace.close)
+
+    app = FastAPI(
+        title="RuleEdit",
+        version=version("ruleedit"),
+        description=DESCRIPTION,
+        lifespan=living,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.metrics = Metrics()
+    app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
+    problems.install(app)
+    for room in ROUTERS:
+        app.include_router(room.router)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]
+    return app
+
+
+def _start(workspace: Workspace, watch: Watch) -> None:
+    try:
+        workspace.start()
+    except RuleEditError as problem:
+        log.exception("the active releases can't be loaded")
+        workspace.say_ready(f"the active releases can't be loaded: {problem}")
+        return
+    if workspace.settings.demo:
+        workspace.say_ready("the example is being made")
+        demo.prepare(workspace, watch)
+    else:
+        workspace.say_ready()
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI description, with the bodies that routes name by reference."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, openapi_version="3.1.0"
+        )
+        schemas = described["components"]["schemas"]
+        for kind in NAMED:
+            schema = kind.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas.update(schema.pop("$defs", {}))
+            schemas[kind.__name__] = schema
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = described
+    return app.openapi_schema
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

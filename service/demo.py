@@ -1,0 +1,50 @@
+"""The ready example of ``--demo``: loans, decided by an old policy, with the change of policy in force."""
+
+from __future__ import annotations
+
+import io
+import logging
+
+from ruleedit.datasets import loans
+from ruleedit.errors import Cancelled, RuleEditError
+from service.errors import NothingActive
+from service.jobs import Watch
+from service.workspace import Workspace
+
+log = logging.getLogger(__name__)
+NAME = "loans"
+ROWS = 4_000
+#: The change of policy: these applicants were too young before.
+CHANGE = "new IF age between 27 and 30 AND income >= 30000 AND debt_ratio <= 0.6 THEN approve"
+REASON = "the age limit is lowered from 30 to 26"
+
+
+def make_demo(workspace: Workspace, watch: Watch) -> None:
+    """Make the example where no release of its name is in service yet."""
+    try:
+        workspace.serving(NAME)
+    except NothingActive:
+        tasks = workspace.tasks
+        frame = io.BytesIO(loans(ROWS).to_csv(index=False).encode())
+        table = workspace.add_dataset(frame, "loans", ".csv")["id"]
+        asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
+        model = tasks.train(asked, watch)["model"]
+        asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
+        found = tasks.extract(asked, watch)
+        edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, author="demo")
+        asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}
+        release = tasks.release(asked | {"strategy": None, "dataset": table, "seed": 0}, watch)["release"]
+        workspace.activate(release, REASON, "demo")
+
+
+def prepare(workspace: Workspace, watch: Watch) -> None:
+    """Make the example and say that the service is ready, or why it isn't."""
+    try:
+        make_demo(workspace, watch)
+    except Cancelled:
+        return
+    except RuleEditError as problem:
+        log.exception("the example can't be made")
+        workspace.say_ready(f"the example can't be made: {problem}")
+        return
+    workspace.say_ready()

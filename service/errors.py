@@ -1,0 +1,136 @@
+"""Every error that the service raises on purpose, beside the library's.
+
+    RuleEditError
+    └── ServiceError                    service-error
+        ├── UnknownResource             unknown-resource
+        │   ├── UnknownDataset          unknown-dataset
+        │   ├── UnknownModel            unknown-model
+        │   ├── UnknownRuleSet          unknown-ruleset
+        │   ├── UnknownRevision         unknown-revision
+        │   ├── UnknownRelease          unknown-release
+        │   ├── UnknownJob              unknown-job
+        │   └── NothingActive           no-active-release
+        ├── Stale                       revision-stale
+        ├── PreconditionNeeded          if-match-missing
+        ├── StateRefused                state-refused
+        ├── TooLarge                    too-large
+        ├── MediaRefused                media-type-refused
+        ├── RequestInvalid              request-invalid
+        └── NotReady                    not-ready
+
+`service.problems` says which status each of them answers with.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ruleedit.errors import RuleEditError
+
+
+class ServiceError(RuleEditError):
+    """The root of the tree."""
+
+    code = "service-error"
+
+
+class UnknownResource(ServiceError, LookupError):
+    """An id of nothing that the service has."""
+
+    code = "unknown-resource"
+    what: ClassVar[str] = "resource"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no {self.what} {name!r}")
+        self.name = name
+
+
+class UnknownDataset(UnknownResource):
+    """No such data set."""
+
+    code = "unknown-dataset"
+    what = "data set"
+
+
+class UnknownModel(UnknownResource):
+    """No such model."""
+
+    code = "unknown-model"
+    what = "model"
+
+
+class UnknownRuleSet(UnknownResource):
+    """No such rule set."""
+
+    code = "unknown-ruleset"
+    what = "rule set"
+
+
+class UnknownRevision(UnknownResource):
+    """No such revision of a rule set."""
+
+    code = "unknown-revision"
+    what = "revision"
+
+
+class UnknownRelease(UnknownResource):
+    """No such release."""
+
+    code = "unknown-release"
+    what = "release"
+
+
+class UnknownJob(UnknownResource):
+    """No such job."""
+
+    code = "unknown-job"
+    what = "job"
+
+
+class NothingActive(UnknownResource):
+    """No release is active under a name."""
+
+    code = "no-active-release"
+    what = "active release named"
+
+
+class Stale(ServiceError):
+    """A write from a revision that is no longer the rule set's present one."""
+
+    code = "revision-stale"
+
+
+class PreconditionNeeded(ServiceError):
+    """A write that doesn't say which revision it was made from."""
+
+    code = "if-match-missing"
+
+
+class StateRefused(ServiceError):
+    """Something that the resource's state doesn't allow now."""
+
+    code = "state-refused"
+
+
+class TooLarge(ServiceError):
+    """A body past its limit."""
+
+    code = "too-large"
+
+
+class MediaRefused(ServiceError):
+    """A body of another media type than the route takes."""
+
+    code = "media-type-refused"
+
+
+class RequestInvalid(ServiceError, ValueError):
+    """A request that isn't as the API's description says."""
+
+    code = "request-invalid"
+
+
+class NotReady(ServiceError):
+    """The service is starting."""
+
+    code = "not-ready"

@@ -1,0 +1,1 @@
+"""What the service keeps: records in a database, tables and models as files named by content hash."""

@@ -1,0 +1,163 @@
+"""The long steps that jobs run: train, adopt, extract, put in force.
+
+Each takes the job's request as JSON and a `Watch`, and returns the result as JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from ruleedit.adoption import adopt
+from ruleedit.files import read_text
+from ruleedit.formats import canonical
+from ruleedit.inforce import put_in_force
+from ruleedit.modelfolder import model_files
+from ruleedit.models import TableModel, holdout_metrics
+from ruleedit.release import release_files
+from ruleedit.schema import Schema
+from ruleedit.surrogate import DEFAULT_METHOD
+from ruleedit.tables import encode, infer_schema, target_codes
+from ruleedit.training import train
+from ruleedit.workflow import extract_rules
+from service.errors import UnknownModel, UnknownRuleSet
+from service.jobs import Runner, Watch
+from service.shelf import Shelf
+from service.store.files import Files
+from service.store.records import Event, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.repository import Repository
+
+
+class Tasks:
+    """The long steps over one store; `runners` gives them by the kind of job."""
+
+    def __init__(self, repository: Repository, files: Files, shelf: Shelf, new_id: Callable[[str], str]) -> None:
+        self._repository = repository
+        self._files = files
+        self._shelf = shelf
+        self._new_id = new_id
+
+    @property
+    def runners(self) -> Mapping[str, Runner]:
+        """What runs each kind of job."""
+        return {"train": self.train, "adopt": self.adopt, "extract": self.extract, "release": self.release}
+
+    def train(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+        """Train a model on a data set."""
+        frame = self._shelf.frame(request["dataset"])
+        known = _schema(request) or infer_schema(frame, request["target"])
+        model = train(frame, known, thresholds=request["thresholds"], seed=request["seed"], progress=watch)
+        return self._keep_model(request, model, frame, watch)
+
+    def adopt(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+        """Take over a LightGBM model file with a data set that it can answer."""
+        frame = self._shelf.frame(request["dataset"])
+        watch(0, 1)
+        model = adopt(
+            read_text(self._files.path(request["file"]), "a LightGBM model as text"),
+            frame,
+            request["target"],
+            schema=_schema(request),
+            classes=request["classes"],
+            thresholds=request["thresholds"],
+            seed=request["seed"],
+        )
+        return self._keep_model(request, model, frame, watch)
+
+    def extract(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+        """Extract a rule set from a model's answers on a data set."""
+        record = self._repository.get(ModelRecord, request["model"], UnknownModel)
+        model = self._shelf.model(record.id)
+        table = self._shelf.table(request["dataset"] or record.dataset, record.id)
+        draft, found = extract_rules(
+            model,
+            table.rows,
+            method=request["method"] or DEFAULT_METHOD,
+            max_clauses=request["max_clauses"],
+            seed=request["seed"],
+            progress=watch,
+        )
+        watch.check()
+        made = RuleSetRecord(
+            self._new_id("ruleset"),
+            self._repository.moment(),
+            request["name"] or record.name,
+            record.id,
+            draft.revision,
+        )
+        first = Revision(draft.revision, draft.content, canonical.dumps(draft))
+        detail = {"model": record.id, "revision": draft.revision}
+        self._repository.add_ruleset(made, first, Event("extract rules", made.id, detail=detail))
+        self._shelf.keep_draft(made.id, draft)
+        return {"ruleset": made.id, "revision": draft.revision, "rules": len(draft.rules), "clauses": found.clauses}
+
+    def release(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+        """Put a revision in force as a release; nothing serves it before it is activated."""
+        ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
+        draft = self._shelf.draft(ruleset.id, request["revision"])
+        table = self._shelf.table(request["dataset"], ruleset.model)
+        watch(0, 1)
+        found = put_in_force(
+            self._shelf.model(ruleset.model),
+            draft,
+            request["mode"],
+            table.rows,
+            truth=table.truth,
+            strategy=request["strategy"],
+            seed=request["seed"],
+            progress=watch,
+            should_stop=watch.stopped,
+        )
+        watch.check()
+        made = ReleaseRecord(
+            id=self._new_id("release"),
+            created=self._repository.moment(),
+            name=request["name"],
+            ruleset=ruleset.id,
+            revision=draft.revision,
+            content=draft.content,
+            model=ruleset.model,
+            dataset=request["dataset"],
+            mode=found.mode,
+            strategy=found.strategy,
+            folder=self._files.put_folder(release_files(found)),
+            report=dict(found.report),
+            state="draft",
+        )
+        self._repository.add(made, Event("make release", made.id, detail={"revision": draft.revision}))
+        return {"release": made.id}
+
+    def _keep_model(
+        self, request: dict[str, Any], model: TableModel, frame: pd.DataFrame, watch: Watch
+    ) -> dict[str, Any]:
+        watch.check()
+        rows, truth = encode(frame, model.schema), target_codes(frame, model.schema)
+        held = model.holdout
+        summary = {
+            "schema": model.schema.to_json(),
+            "thresholds": dict(zip(model.schema.classes, model.thresholds, strict=True)),
+            "seed": model.seed,
+            "adopted": model.adopted,
+            "hash": model.file.hash,
+            "rows": len(rows),
+            "holdout": holdout_metrics(model, rows[held], truth[held]),
+            "notes": list(model.notes),
+        }
+        made = ModelRecord(
+            id=self._new_id("model"),
+            created=self._repository.moment(),
+            name=request["name"] or request["target"],
+            dataset=request["dataset"],
+            target=model.schema.target,
+            folder=self._files.put_folder(model_files(model)),
+            summary=summary,
+        )
+        action = "adopt model" if model.adopted else "train model"
+        self._repository.add(made, Event(action, made.id, detail={"hash": model.file.hash, "dataset": made.dataset}))
+        return {"model": made.id, "holdout": summary["holdout"]}
+
+
+def _schema(request: dict[str, Any]) -> Schema | None:
+    return None if request["schema"] is None else Schema.from_json(request["schema"])

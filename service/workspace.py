@@ -1,0 +1,414 @@
+"""The workspace: one method for each thing that a user can do.
+
+It is the only layer that the API, the jobs and the demo call. What it returns is JSON as the API
+gives it (`service.views`).
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, BinaryIO, Literal
+
+from ruleedit import tables
+from ruleedit.conflicts import find_conflicts, refuse_open
+from ruleedit.drafts import Draft
+from ruleedit.edits import edit
+from ruleedit.errors import NotThereYet, Refused, TableError, TargetError, did_you_mean
+from ruleedit.feedback import feedback
+from ruleedit.formats import canonical
+from ruleedit.impact import impact
+from ruleedit.matching import region_mask
+from ruleedit.modelfile import check_classifier, read_model
+from ruleedit.release import MODES
+from ruleedit.schema import Schema
+from ruleedit.surrogate import METHODS
+from ruleedit.workflow import conflict_json, resolve_conflicts
+from service.errors import NotReady, Stale, UnknownDataset, UnknownModel, UnknownRelease, UnknownRuleSet
+from service.jobs import Jobs
+from service.scoring import Scoring, Serving
+from service.settings import Settings
+from service.shelf import Shelf
+from service.store.files import Claim, Files
+from service.store.records import Dataset, Event, JobRecord, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.repository import Record, Repository, now
+from service.tasks import Tasks
+from service.views import (
+    dataset_view,
+    diff_view,
+    history_view,
+    job_view,
+    model_view,
+    release_view,
+    ruleset_item,
+    ruleset_view,
+)
+
+#: The formats of the contract; the others than json come with a later version.
+FORMATS = ("json", "trxf", "pmml", "dmn", "dmn-xlsx", "jdm", "sql", "python", "csv", "html")
+#: What `If-Match: *` stands for: whatever revision is there.
+ANY = "*"
+
+
+def random_id(kind: str) -> str:
+    """A new id; tests give their own."""
+    return f"{kind}-{uuid.uuid4().hex[:16]}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """What part of a list is asked for: at most ``limit`` items, those before the number ``before``."""
+
+    limit: int
+    before: int | None = None
+
+
+class Workspace:
+    """One data folder with its database, files, jobs and active releases."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], datetime] = now,
+        new_id: Callable[[str], str] = random_id,
+    ) -> None:
+        self.settings = settings
+        self._new_id = new_id
+        self._claim = Claim(settings.data_dir)
+        self._files = Files(settings.data_dir / "files")
+        self._repository = Repository(settings.data_dir / "ruleedit.db", clock)
+        self._shelf = Shelf(self._repository, self._files)
+        self.tasks = Tasks(self._repository, self._files, self._shelf, new_id)
+        self._jobs = Jobs(
+            self._repository,
+            self.tasks.runners,
+            new_id=new_id,
+            workers=settings.workers,
+            progress_seconds=settings.progress_seconds,
+        )
+        self.scoring = Scoring()
+        self._switching = threading.Lock()
+        self._waiting_for: str | None = "the active releases are being loaded"
+
+    def start(self) -> None:
+        """Load the active releases and take up the queued jobs."""
+        for record in self._repository.active():
+            self._serve(record)
+        self._jobs.start()
+
+    def say_ready(self, waiting_for: str | None = None) -> None:
+        """Say what requests still have to wait for; None: nothing."""
+        self._waiting_for = waiting_for
+
+    def check_ready(self) -> None:
+        """Raise `NotReady` while the service is starting."""
+        if self._waiting_for is not None:
+            raise NotReady(self._waiting_for)
+
+    def close(self) -> None:
+        """Stop the jobs and let go of the data folder."""
+        self._jobs.close()
+        self._repository.close()
+        self._claim.release()
+
+    # --- data sets ----------------------------------------------------------------------------
+
+    def add_dataset(self, source: BinaryIO, name: str, suffix: str) -> dict[str, Any]:
+        """Keep a table, CSV or Parquet; raises `TableError`, and then keeps nothing."""
+        with self._files.incoming(source, suffix) as file:
+            try:
+                frame = tables.read(file.path)
+                features = [tables.infer_feature(frame[column], column).to_json() for column in frame.columns]
+            except TableError as problem:
+                raise type(problem)(str(problem).replace(file.path.name, name)) from None
+            file.keep()
+        record = Dataset(self._new_id("dataset"), self._repository.moment(), name, len(frame), file.name, features)
+        self._repository.add(record, Event("add data set", record.id, detail={"file": file.name, "rows": len(frame)}))
+        return dataset_view(record)
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        """A data set; raises `UnknownDataset`."""
+        return dataset_view(self._repository.get(Dataset, name, UnknownDataset))
+
+    def datasets(self, page: Page) -> dict[str, Any]:
+        """The data sets, newest first."""
+        return self._page(Dataset, page, dataset_view)
+
+    # --- models -------------------------------------------------------------------------------
+
+    def train(
+        self,
+        dataset: str,
+        target: str,
+        *,
+        seed: int = 0,
+        thresholds: dict[str, float] | None = None,
+        schema: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> JobRecord:
+        """Train a model on a data set, as a job."""
+        self._check_target(dataset, target, schema)
+        request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
+        return self._jobs.submit("train", request | {"schema": schema, "name": name})
+
+    def adopt(
+        self,
+        model_file: BinaryIO,
+        dataset: str,
+        target: str,
+        *,
+        classes: Sequence[str] | None = None,
+        seed: int = 0,
+        thresholds: dict[str, float] | None = None,
+        schema: dict[str, Any] | None = None,
+        name: str | None = None,
+    ) -> JobRecord:
+        """Take over a LightGBM model file, as a job; a malformed one is refused at once with `ModelFileRefused`."""
+        self._check_target(dataset, target, schema)
+        with self._files.incoming(model_file, ".txt") as file:
+            check_classifier(read_model(file.path.read_bytes().decode("utf-8", "replace")))
+            file.keep()
+        request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
+        request |= {"schema": schema, "name": name, "file": file.name, "classes": list(classes) if classes else None}
+        return self._jobs.submit("adopt", request)
+
+    def model(self, name: str) -> dict[str, Any]:
+        """A model with its schema and hold-out figures; raises `UnknownModel`."""
+        return model_view(self._repository.get(ModelRecord, name, UnknownModel))
+
+    def models(self, page: Page) -> dict[str, Any]:
+        """The models, newest first."""
+        return self._page(ModelRecord, page, model_view)
+
+    def _check_target(self, dataset: str, target: str, schema: dict[str, Any] | None) -> None:
+        """Refuse at once what a job would only refuse later."""
+        columns = self.dataset(dataset)["columns"]
+        if target not in columns:
+            raise TargetError(f"the data set has no column {target!r}{did_you_mean(target, columns)}")
+        if schema is not None and Schema.from_json(schema).target != target:
+            raise TargetError(f"the schema's target is {schema['target']!r}, not {target!r}")
+
+    # --- rule sets ----------------------------------------------------------------------------
+
+    def extract(
+        self,
+        model: str,
+        *,
+        method: str | None = None,
+        max_clauses: int | None = None,
+        seed: int = 0,
+        dataset: str | None = None,
+        name: str | None = None,
+    ) -> JobRecord:
+        """Summarise a model in a few rules, as a job."""
+        self._repository.get(ModelRecord, model, UnknownModel)
+        if dataset is not None:
+            self.dataset(dataset)
+        if method == "column-generation":
+            raise NotThereYet(f"the method {method!r} comes with a later version; there are {', '.join(METHODS)}")
+        if method is not None and method not in METHODS:
+            raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
+        request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
+        return self._jobs.submit("extract", request | {"seed": seed, "name": name})
+
+    def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
+        """A rule set, at its present revision unless another is named."""
+        record = self._ruleset(name)
+        return ruleset_view(record, self._shelf.draft(name, revision or record.head))
+
+    def rulesets(self, page: Page) -> dict[str, Any]:
+        """The rule sets, newest first."""
+        return self._page(RuleSetRecord, page, ruleset_item)
+
+    def edit(
+        self,
+        name: str,
+        expected: str,
+        edits: Sequence[str],
+        *,
+        reason: str,
+        author: str = "",
+        asserts: Literal["whole", "change"] = "whole",
+    ) -> dict[str, Any]:
+        """Make edits, all or none; raises `Stale` where ``expected`` isn't the present revision."""
+        before = draft = self._present(name, expected)
+        made: list[Draft] = []
+        for text in edits:
+            draft = edit(draft, [text], reason=reason, author=author, asserts=asserts)
+            made.append(draft)
+        return self._advance(name, before, made, Event("edit rules", name, author, reason, {"edits": list(edits)}))
+
+    def resolve(
+        self,
+        name: str,
+        expected: str,
+        pair: Sequence[str],
+        strategy: str,
+        *,
+        outcome: str | None = None,
+        weights: Sequence[float] | None = None,
+        reason: str = "",
+        author: str = "",
+    ) -> dict[str, Any]:
+        """Settle one conflict or, with no pair, all; nothing to settle changes nothing."""
+        draft = self._present(name, expected)
+        shares = None if weights is None else " ".join(map(repr, weights))
+        settled = resolve_conflicts(
+            draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=author
+        )
+        if settled is draft:
+            return ruleset_view(self._ruleset(name), draft)
+        detail = {"rules": list(pair), "strategy": strategy, "outcome": outcome, "weights": weights}
+        return self._advance(name, draft, [settled], Event("settle conflicts", name, author, reason, detail))
+
+    def impact(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
+        """What the hard overlay of a revision would change on a data set, the model's own unless another is named."""
+        record = self._ruleset(name)
+        draft = self._shelf.draft(name, revision or record.head)
+        table = self._shelf.table(dataset or self._training_table(record), record.model)
+        asked = feedback(draft.base, draft.rules, draft.schema)
+        return impact(asked, table.rows, table.outcomes).to_json() | {"revision": draft.revision}
+
+    def conflicts(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
+        """The conflicts of a revision, with the rows that each holds where a data set is named."""
+        record = self._ruleset(name)
+        draft = self._shelf.draft(name, revision or record.head)
+        rows = None if dataset is None else self._shelf.table(dataset, record.model).rows
+        found = []
+        for conflict in find_conflicts(draft.rules, draft.schema):
+            count = None if rows is None else int(region_mask(conflict.region, rows, draft.schema).sum())
+            found.append(conflict_json(conflict, draft.schema, count))
+        return {"revision": draft.revision, "conflicts": found}
+
+    def history(self, name: str) -> dict[str, Any]:
+        """Who changed what, when and why."""
+        record = self._ruleset(name)
+        return history_view(self._shelf.draft(name, record.head), self._repository.moments(name))
+
+    def diff(self, name: str, old: str | None, new: str | None) -> dict[str, Any]:
+        """What changed between two revisions; the first and the present one unless others are named."""
+        record = self._ruleset(name)
+        first = old or next(iter(self._repository.moments(name)))
+        return diff_view(self._shelf.draft(name, first), self._shelf.draft(name, new or record.head))
+
+    def export(self, name: str, form: str, revision: str | None = None) -> str:
+        """A revision in a format of other tools, as text."""
+        record = self._ruleset(name)
+        if form not in FORMATS:
+            raise Refused(f"no format {form!r}{did_you_mean(form, FORMATS)}")
+        if form != "json":
+            raise NotThereYet(f"the format {form!r} comes with a later version; json is there")
+        return canonical.dumps(self._shelf.draft(name, revision or record.head))
+
+    def _ruleset(self, name: str) -> RuleSetRecord:
+        return self._repository.get(RuleSetRecord, name, UnknownRuleSet)
+
+    def _training_table(self, record: RuleSetRecord) -> str:
+        return self._repository.get(ModelRecord, record.model, UnknownModel).dataset
+
+    def _present(self, name: str, expected: str) -> Draft:
+        record = self._ruleset(name)
+        if expected not in (record.head, ANY):
+            raise Stale(f"the rule set {name!r} has been changed since that revision; read it again")
+        return self._shelf.draft(name, record.head)
+
+    def _advance(self, name: str, before: Draft, made: Sequence[Draft], happened: Event) -> dict[str, Any]:
+        revisions = [Revision(draft.revision, draft.content, canonical.dumps(draft)) for draft in made]
+        self._repository.advance(name, before.revision, revisions, happened)
+        self._shelf.keep_draft(name, made[-1])
+        return ruleset_view(self._ruleset(name), made[-1])
+
+    # --- releases and decisions ---------------------------------------------------------------
+
+    def make_release(
+        self,
+        ruleset: str,
+        name: str,
+        mode: str,
+        *,
+        revision: str | None = None,
+        strategy: str | None = None,
+        dataset: str | None = None,
+        seed: int = 0,
+    ) -> JobRecord:
+        """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open."""
+        record = self._ruleset(ruleset)
+        draft = self._shelf.draft(ruleset, revision or record.head)
+        if mode not in MODES:
+            raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
+        if strategy is not None and mode != "retrain":
+            raise Refused(f"the mode {mode!r} has no strategy; retrain has")
+        refuse_open(draft.rules, draft.schema)
+        table = self.dataset(dataset or self._training_table(record))["id"]
+        request = {"ruleset": ruleset, "revision": draft.revision, "name": name, "mode": mode, "strategy": strategy}
+        return self._jobs.submit("release", request | {"dataset": table, "seed": seed})
+
+    def release(self, name: str) -> dict[str, Any]:
+        """A release with its report; raises `UnknownRelease`."""
+        return release_view(self._repository.get(ReleaseRecord, name, UnknownRelease))
+
+    def releases(self, page: Page) -> dict[str, Any]:
+        """The releases, newest first."""
+        return self._page(ReleaseRecord, page, release_view)
+
+    def activate(self, name: str, reason: str, author: str = "") -> dict[str, Any]:
+        """Put a release in service under its name."""
+        with self._switching:
+            record = self._repository.get(ReleaseRecord, name, UnknownRelease)
+            # Loaded before anything is said to be in service: a release that can't be loaded never is.
+            serving = self._serving(record)
+            self._repository.activate(name, Event("activate release", name, author, reason))
+            self.scoring.put(serving)
+        return self.release(name)
+
+    def roll_back(self, name: str, reason: str, author: str = "") -> dict[str, Any]:
+        """Take the active release out of service; the one that was active before serves again and is returned."""
+        with self._switching:
+            earlier = self._repository.roll_back(name, Event("roll back release", name, author, reason))
+            self._serve(self._repository.get(ReleaseRecord, earlier, UnknownRelease))
+        return self.release(earlier)
+
+    def approve(self, name: str) -> dict[str, Any]:
+        """Approve a release: not there yet."""
+        self.release(name)
+        raise NotThereYet("approvals come with a later version; a release can be activated without one")
+
+    def serving(self, name: str) -> Serving:
+        """The release that decides under a name; raises `NothingActive`."""
+        return self.scoring.get(name)
+
+    def _serving(self, record: ReleaseRecord) -> Serving:
+        return Serving.of(record.id, record.name, self._shelf.release(record.id))
+
+    def _serve(self, record: ReleaseRecord) -> None:
+        self.scoring.put(self._serving(record))
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def job(self, name: str) -> dict[str, Any]:
+        """A job as it stands; raises `UnknownJob`."""
+        return job_view(self._jobs.get(name))
+
+    def jobs(self, page: Page) -> dict[str, Any]:
+        """The jobs, newest first."""
+        return self._page(JobRecord, page, job_view)
+
+    def cancel(self, name: str) -> dict[str, Any]:
+        """Cancel a job; raises `StateRefused` where it has ended."""
+        return job_view(self._jobs.cancel(name))
+
+    def count_jobs(self) -> dict[str, int]:
+        """How many jobs are in each state."""
+        return self._repository.count_jobs()
+
+    def events(self) -> list[Event]:
+        """What has changed, oldest first: the seam of the audit."""
+        return self._repository.events()
+
+    def _page(self, kind: type[Record], page: Page, view: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
+        records, more = self._repository.page(kind, page.limit, page.before)
+        return {"items": [view(record) for record in records], "next": None if more is None else str(more)}

@@ -1,0 +1,1 @@
+"""Tests of `ruleedit.surrogate`, one file per source file."""

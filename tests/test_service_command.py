@@ -1,0 +1,138 @@
+"""`ruleedit serve` as a process: what it refuses, and what a kill leaves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ruleedit.errors import Refused
+from service.server import listen
+from service.settings import check_loopback
+from tests.serving import Api, wait_ready
+
+COMMAND = [sys.executable, "-c", "from ruleedit.cli import main; main()", "serve"]
+APPLICANT = {"age": 28, "income": 40_000, "debt_ratio": 0.2}
+
+
+def serve(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run the command where it ends by itself."""
+    return subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, cwd=cwd)
+
+
+@contextlib.contextmanager
+def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Api]]:
+    """A service process with the example on a free port; whatever happens it is gone at the end."""
+    process = subprocess.Popen(
+        [*COMMAND, "--demo", "--port", "0", "--data-dir", str(folder / "data")],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        found = re.search(r"http://127\.0\.0\.1:\d+", said)
+        assert found, said
+        with Api(base_url=found[0], timeout=60) as api:
+            wait_ready(api)
+            yield process, api
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(30)
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_a_killed_service_comes_back_with_everything(tmp_path: Path) -> None:
+    """kill -9 after an edit: the revision and the active release are there, and SIGTERM then ends it gracefully."""
+    with running(tmp_path) as (process, api):
+        ruleset = api.get("/v1/rulesets").json()["items"][0]
+        features = api.get("/v1/models").json()["items"][0]["schema"]["features"]
+        row = dict.fromkeys(feature["name"] for feature in features)
+        before = api.decide("loans", row | APPLICANT).json()
+        assert before["decisions"][0]["by"] == "overlay"
+        edited = api.edit(ruleset["id"], "default deny", tag=f'"{ruleset["revision"]}"').json()
+        job = api.post(
+            "/v1/models", json={"dataset": api.get("/v1/datasets").json()["items"][0]["id"], "target": "decision"}
+        )
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait(10)
+    with running(tmp_path) as (process, api):
+        assert api.decide("loans", row | APPLICANT).json() == before
+        assert api.get(f"/v1/rulesets/{ruleset['id']}").json()["revision"] == edited["revision"]
+        ended = api.ended(job)
+        assert ended["state"] == "succeeded" or ended["error"]["code"] == "interrupted"
+        assert len(api.get("/v1/rulesets").json()["items"]) == 1
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert time.monotonic() - began < 20
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
+def test_an_address_that_others_reach_is_refused(host: str) -> None:
+    """There is no authentication yet, and the error says so."""
+    with pytest.raises(Refused, match="no authentication yet"):
+        check_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_an_address_of_this_machine_is_accepted(host: str) -> None:
+    """Whichever of them."""
+    check_loopback(host)
+
+
+def test_the_command_refuses_other_hosts_with_exit_2(tmp_path: Path) -> None:
+    """One line, and nothing is made."""
+    done = serve("--host", "0.0.0.0", cwd=tmp_path)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "no authentication yet" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_port_that_is_taken_is_refused_with_exit_2(tmp_path: Path) -> None:
+    """One line that names the port and the way out."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Refused, match=f"port {port}.*--port"):
+            listen("127.0.0.1", port)
+        done = serve("--port", str(port), cwd=tmp_path)
+    assert done.returncode == 2
+    assert str(port) in done.stderr
+
+
+def test_a_socket_on_a_free_port(tmp_path: Path) -> None:
+    """Port 0 takes one; a host that is none is refused."""
+    with listen("127.0.0.1", 0) as bound:
+        assert bound.getsockname()[1] > 0
+    with pytest.raises(Refused, match="can't be used"):
+        listen("256.0.0.1", 0)
+
+
+def test_answers_don_t_wait_for_the_client_s_acknowledgement() -> None:
+    """The socket names its protocol: asyncio sets TCP_NODELAY on no other."""
+    with listen("127.0.0.1", 0) as bound:
+        assert bound.proto == socket.IPPROTO_TCP
+
+
+def test_the_command_line_loads_nothing_heavy() -> None:
+    """Importing the command imports neither the framework nor the model library."""
+    heavy = "fastapi", "uvicorn", "sqlalchemy", "lightgbm", "pandas", "numpy"
+    code = f"import sys, service.command; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
