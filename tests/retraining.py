@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,7 +34,7 @@ MIXED = Schema(
 NEW_POLICY = "IF age > 26 AND age <= 30 AND income >= 30000 AND debt_ratio <= 0.6 THEN approve"
 
 
-def ask(schema: Schema, *texts: str, changes: Sequence[dict[str, object]] = ()) -> Feedback:
+def ask(schema: Schema, *texts: str) -> Feedback:
     """What asserted rules ask for, in this order."""
     rules = [parse_rule(text, f"R{place}").replace(asserted=True) for place, text in enumerate(texts, start=1)]
     base = RuleSet((), Outcome.of(schema.classes[0]))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Matrix, box_mask
 from ruleedit.models import Background
-from ruleedit.regions import NumberSet, clauses_box
+from ruleedit.regions import NumberSet, Region, clauses_box
 from ruleedit.retrain.columns import Seen, allowed, box_columns
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.objective import asking
@@ -84,7 +84,6 @@ class TestRegion:
         boxes = [
             clauses_box(parse_rule(f"IF {text} THEN yes").clauses, MIXED) for text in ("x > 1", "c = rare AND n > 35")
         ]
-        from ruleedit.regions import Region
 
         rule = FeedbackRule("R1", Region.of(*boxes), Outcome.of("yes"), "asserted", "R1")
         empty = RuleSet((), Outcome.of("no"))
@@ -144,11 +143,18 @@ class TestPlausible:
         assert made.min() > 50.0
         assert made.max() <= 50.0 + 1.01 * self.ROWS[:, 4].std()
 
-    def test_a_category_that_no_row_has_is_made_where_the_rule_names_it(self) -> None:
-        """Every member of a named set comes up, by training frequency."""
-        codes = make(ask(MIXED, "IF c in (b, rare) AND n > 33 THEN yes"), self.ROWS, 1_000)[0][:, 2]
+    def test_a_category_that_no_row_there_has_is_made_where_the_rule_names_it(self) -> None:
+        """The rule's own value, whatever the rows nearby have."""
+        codes = make(ask(MIXED, "IF c = rare AND n > 33 THEN yes"), self.ROWS, 1_000)[0][:, 2]
+        assert set(codes) == {4.0}
+
+    def test_every_member_of_a_named_set_is_drawn(self) -> None:
+        """By training frequency, and also one that no training row has."""
+        rows = self.ROWS.copy()
+        rows[:, 2] = np.where(np.arange(300) < 5, 2.0, 1.0)
+        codes = make(ask(MIXED, "IF c in (b, rare) THEN yes"), rows, 1_000)[0][:, 2]
         assert set(codes) == {2.0, 4.0}
-        assert (codes == 2.0).sum() > 10 * (codes == 4.0).sum()
+        assert 3 * (codes == 4.0).sum() < (codes == 2.0).sum() < 10 * (codes == 4.0).sum()
 
     def test_missing_values_come_where_the_rule_allows_them(self) -> None:
         """Missing is copied like any value, and never appears in what the rule asks to be there."""
@@ -162,16 +168,6 @@ class TestPlausible:
         rows[:, 2] = 0.0
         assert (make(ask(MIXED, "IF x > 1 THEN yes"), rows)[0][:, 2] != 0.0).all()
         assert (make(ask(MIXED, "IF c not in (a, b, c, rare) THEN yes"), rows)[0][:, 2] == 0.0).all()
-
-    def test_half_of_the_drawn_numbers_were_seen(self) -> None:
-        """A skewed column's rows to come lie where its rows were."""
-        rows = self.ROWS.copy()
-        rows[:6, 4] = 1_000.0
-        rows[6:, 4] = np.minimum(rows[6:, 4], 2.0)
-        rows[6:12, 4] = 10.0
-        drawn = make(ask(MIXED, "IF whole > 5 AND c = rare THEN yes"), rows, 1_000)[0][:, 4]
-        assert 0.15 < (drawn == 10.0).mean() < 0.35
-        assert ((drawn > 100.0) & (drawn < 900.0)).mean() > 0.3
 
     def test_the_same_seed_gives_the_same_rows(self) -> None:
         """All chance comes from one generator."""
@@ -232,6 +228,14 @@ class TestAllowed:
         drawn = allowed(values, self.NUMBER, self.seen(0.0, 9.0)).draw(900, np.random.default_rng(0))
         assert all(200 < (drawn == place).sum() < 400 for place in (1.0, 2.0, 7.0))
 
+    def test_half_of_the_drawn_numbers_were_seen(self) -> None:
+        """A skewed column's rows to come lie where its rows were, and the rest of the interval is drawn from too."""
+        values = NumberSet.of([(5.0, math.inf)], False, self.NUMBER)
+        column = allowed(values, self.NUMBER, self.seen(1.0, 2.0, 6.0, 6.0, 1_000.0))
+        drawn = column.draw(2_000, np.random.default_rng(0))
+        assert 0.25 < (drawn == 6.0).mean() < 0.42
+        assert 0.3 < ((drawn > 10.0) & (drawn < 990.0)).mean() < 0.55
+
     def test_the_widest_interval_overflows_nothing(self) -> None:
         """Doubles from end to end can be drawn from."""
         feature = Feature("x", "numeric", low=-1.7e308, high=1.7e308)
@@ -243,6 +247,27 @@ class TestAllowed:
         box = clauses_box(parse_rule("IF x < -5 THEN yes").clauses, MIXED)
         seen = tuple(self.seen(1.0, feature=feature) for feature in MIXED.features)
         assert box_columns(box, MIXED, seen) is None
+
+
+class TestMoved:
+    ROWS = mixed_rows(200)
+
+    def moved(self, text: str) -> Matrix:
+        asked = ask(MIXED, text)
+        known = background(self.ROWS, mixed_answers(self.ROWS), MIXED)
+        return Generator(asked, self.ROWS, known, np.random.default_rng(0)).moved(0, self.ROWS)
+
+    def test_only_what_the_rule_names_changes(self) -> None:
+        """Everything else is the row's own, missing values too."""
+        moved = self.moved("IF n > 31 AND c = b THEN yes")
+        assert np.array_equal(moved[:, [0, 3, 4]], self.ROWS[:, [0, 3, 4]], equal_nan=True)
+        assert (moved[:, 1] > 31).all()
+        assert (moved[:, 2] == 2.0).all()
+
+    def test_a_row_that_is_there_stays_as_it_is(self) -> None:
+        """No value that the rule allows is drawn anew."""
+        here = self.ROWS[:, 1] > 20
+        assert np.array_equal(self.moved("IF n > 20 THEN yes")[here], self.ROWS[here], equal_nan=True)
 
 
 class TestPopulation:
@@ -277,6 +302,18 @@ class TestPopulation:
         assert bases.rows.tolist() == [0, 1, 2]
         assert bases.neighbours.shape == (3, 2)
 
+    def test_more_bases_can_be_asked_for(self) -> None:
+        """A region of few rows is relaxed further than k + 1 where they are not enough."""
+        asked = ask(MIXED, "IF n > 28 AND c = b THEN yes")
+        held = asked.assign(self.ROWS)
+        known = background(self.ROWS, mixed_answers(self.ROWS), MIXED)
+        few, more = (
+            population(asked, 0, self.ROWS, held, known, 2, np.random.default_rng(0), enough) for enough in (0, 60)
+        )
+        assert few.exact
+        assert len(few) < 60 <= len(more)
+        assert more.relaxed == ("n",)
+
     def test_a_large_region_is_sampled(self) -> None:
         """At most so many rows are bases, each once."""
         bases = self.population("IF whole > -100 THEN yes", mixed_rows(1_500))
@@ -301,10 +338,8 @@ class TestNeighbours:
         """There is nobody else."""
         assert neighbours(np.zeros((1, 2)), self.SCHEMA, (1.0, 1.0), 5).tolist() == [[0]]
 
-    def test_the_background_gives_the_deviations(self) -> None:
-        """A column whose values lie far apart doesn't drown the others."""
-        rows = np.array([[0.0, 1.0], [1_000.0, 1.0], [10.0, 2.0], [2_000.0, 2.0]])
+    def test_a_wide_column_does_not_drown_the_others(self) -> None:
+        """Distances are in standard deviations: another category is further than a five-hundredth of the column."""
+        rows = np.array([[0.0, 1.0], [100.0, 1.0], [1.0, 2.0], [50_000.0, 2.0]])
         known = Background.of(rows, np.zeros(4, dtype=np.intp), self.SCHEMA)
-        assert neighbours(rows, self.SCHEMA, known.deviations, 1)[0].tolist() == [
-            2 if 10 / known.deviations[0] + 1 < 1000 / known.deviations[0] else 1
-        ]
+        assert neighbours(rows, self.SCHEMA, known.deviations, 1)[0].tolist() == [1]

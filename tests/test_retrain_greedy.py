@@ -100,19 +100,30 @@ class TestWhatItIsFor:
 
     @pytest.mark.parametrize("modify", ["relabel", "drop", "none"])
     def test_each_modification_ends_with_the_rule(self, modify: str) -> None:
-        """Also where contradicting rows stay in the data, synthetic ones outweigh them in part."""
+        """Where contradicting rows stay in the data, synthetic ones outweigh a part of them."""
         one = mixed_case("IF n > 22 AND c in (a, b) THEN perhaps", share=0.2)
-        (after,) = agreements(one, run(one, modify=modify, iterations=4))
+        result = run(one, modify=modify, iterations=4)
+        (after,) = agreements(one, result)
         assert after is not None
-        assert after >= (0.8 if modify == "none" else 0.95)
+        assert after >= (0.5 if modify == "none" else 0.95)
+        assert modify != "none" or result.curve[-1].score.objective > result.curve[0].score.objective + 0.05
+
+    def test_a_region_of_few_rows_is_learned_whole(self) -> None:
+        """33 rows span too little of it: after a batch that doesn't help its bases come from nearby too."""
+        one = mixed_case("IF n > 22 AND c in (a, b) THEN perhaps", share=0.2)
+        result = run(one, iterations=4)
+        assert not result.curve[1].accepted
+        assert agreements(one, result) == [pytest.approx(1.0, abs=0.03)]
 
     def test_several_classes_missing_values_and_categories_work_together(self) -> None:
-        """Three rules at once on three classes."""
+        """Three rules at once on three classes, none with a training row; each has under 30 held-out rows."""
         one = mixed_case(
-            "IF c is missing AND n > 10 THEN yes", "IF f = true AND x > 2 THEN no", "IF x is missing THEN perhaps"
+            "IF c is missing AND n > 10 THEN yes",
+            "IF c = a AND x > 2 THEN no",
+            "IF c = b AND x is missing THEN perhaps",
         )
         result = run(one, iterations=5)
-        assert all(after is not None and after >= 0.9 for after in agreements(one, result))
+        assert all(after is not None and after >= 0.85 for after in agreements(one, result))
 
     def test_a_distribution_is_learned_as_one(self) -> None:
         """Answers are drawn from it, so the model's probabilities come near."""
@@ -160,7 +171,7 @@ class TestPromise:
 
     def test_an_accepted_batch_never_worsens_the_objective(self) -> None:
         """Each accepted point lies above the accepted one before it; the others don't."""
-        one = mixed_case("IF n > 22 AND c = b THEN perhaps", "IF x > 3 THEN no", share=0.1)
+        one = mixed_case("IF n > 22 AND c = b AND x <= 3 THEN perhaps", "IF x > 3 THEN no", share=0.1)
         best = -1.0
         for point in run(one, modify="none", iterations=6, target=1.0).curve:
             assert point.accepted == (point.score.objective > best)
@@ -253,7 +264,8 @@ class TestLoop:
         result = slowly([0.5, 0.5, 0.4, 1.0], batch=30)
         assert [point.accepted for point in result.curve] == [True, False, False, True]
         assert [point.synthetic for point in result.curve] == [0, 30, 30, 30]
-        assert result.synthetic == 30
+        # The last training has the validation quarter in, and as many more synthetic rows: a third.
+        assert result.synthetic == 40
 
     def test_it_stops_after_so_many_iterations(self) -> None:
         """Each iteration costs one training, accepted or not."""
@@ -302,6 +314,11 @@ class TestLastTraining:
         assert np.array_equal(result.used, np.arange(len(policy.rows)))
         assert len(trainer.calls[-1][0]) == len(policy.rows) + result.synthetic
 
+    def test_synthetic_rows_keep_their_share(self) -> None:
+        """A third more given rows come with a third more synthetic ones, within the quota."""
+        assert slowly([0.1, 1.0], batch=30).synthetic == 40
+        assert slowly([0.1, 1.0], batch=30, quota=0.08).synthetic == 32
+
     def test_where_it_agrees_less_the_accepted_model_is_returned(self) -> None:
         """Never worse than what was accepted, let alone than the relabelled start."""
         result = slowly([0.1, 1.0, 0.2])
@@ -334,9 +351,7 @@ class TestProgress:
         assert [done for done, _, _ in seen] == [1, 2, 3, 8]
         assert {of for _, of, _ in seen} == {8}
         assert tuple(point for _, _, point in seen[:3]) == result.curve
-        assert all(
-            (point.score.agreement is not None and point.score.flips is not None) or point for _, _, point in seen
-        )
+        assert all(point.score.flips is not None for _, _, point in seen)
 
     def test_it_can_be_stopped_between_trainings(self) -> None:
         """After the one in hand, with an error that says so."""

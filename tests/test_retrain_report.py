@@ -134,7 +134,7 @@ class TestObjective:
 
     def test_a_rule_without_rows_counts_in_no_mean(self) -> None:
         """It neither helps nor keeps the target from being reached."""
-        asked = ask(MIXED, "IF x > 0 THEN no", "IF x > 4.5 AND c = a THEN yes")
+        asked = ask(MIXED, "IF x > 0 THEN no", "IF x < -4.999 AND c = rare THEN yes")
         held = held_by_asking(asked, ROWS)
         evidence = Evidence(ROWS, held, np.zeros(200, dtype=np.intp), TRUTH, (0, 1), 3)
         score = evidence.score(Fixed(MIXED, 0))
