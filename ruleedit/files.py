@@ -16,7 +16,16 @@ _HALF = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8, replacing what is there whole; raises `FileRefused`.
+    """Write a text file in UTF-8, replacing what is there whole; raises `FileRefused`."""
+    try:
+        content = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise FileRefused(f"{str(path)!r} can't be written: the text holds what is no text in UTF-8") from None
+    write_bytes(path, content)
+
+
+def write_bytes(path: str | Path, content: bytes) -> None:
+    """Write a file, replacing what is there whole; raises `FileRefused`.
 
     A link stays and what it points to is replaced; a device or a pipe is written to as it is.
     """
@@ -24,13 +33,10 @@ def write_text(path: str | Path, text: str) -> None:
     if path.is_dir():
         raise FileRefused(f"{str(path)!r} is a folder; give a file")
     try:
-        content = text.encode("utf-8")
         if path.exists() and not path.is_file():
             path.write_bytes(content)
         else:
             _replace(path.resolve(), content)
-    except UnicodeEncodeError:
-        raise FileRefused(f"{str(path)!r} can't be written: the text holds what is no text in UTF-8") from None
     except OSError as problem:
         raise FileRefused(f"{str(path)!r} can't be written: {problem.strerror}") from None
 

@@ -19,7 +19,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import NotThereYet, Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
-from ruleedit.formats import canonical
+from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical
 from ruleedit.impact import impact
 from ruleedit.matching import region_mask
 from ruleedit.modelfile import check_classifier, read_model
@@ -48,7 +48,6 @@ from service.views import (
 )
 
 #: The formats of the contract; the others than json come with a later version.
-FORMATS = ("json", "trxf", "pmml", "dmn", "dmn-xlsx", "jdm", "sql", "python", "csv", "html")
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
 
@@ -295,14 +294,12 @@ class Workspace:
         first = old or next(iter(self._repository.moments(name)))
         return diff_view(self._shelf.draft(name, first), self._shelf.draft(name, new or record.head))
 
-    def export(self, name: str, form: str, revision: str | None = None) -> str:
-        """A revision in a format of other tools, as text."""
+    def export(self, name: str, form: str, revision: str | None = None) -> tuple[str | bytes, str]:
+        """A revision in a format of other tools, and its media type; raises `Refused` for what it can't say."""
         record = self._ruleset(name)
-        if form not in FORMATS:
-            raise Refused(f"no format {form!r}{did_you_mean(form, FORMATS)}")
-        if form != "json":
-            raise NotThereYet(f"the format {form!r} comes with a later version; json is there")
-        return canonical.dumps(self._shelf.draft(name, revision or record.head))
+        if form not in EXPORTS:
+            raise Refused(f"no format {form!r}{did_you_mean(form, EXPORTS)}")
+        return EXPORTS[form](self._shelf.draft(name, revision or record.head)), MEDIA_TYPES[form]
 
     def _ruleset(self, name: str) -> RuleSetRecord:
         return self._repository.get(RuleSetRecord, name, UnknownRuleSet)

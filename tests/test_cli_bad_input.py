@@ -31,9 +31,6 @@ EDITS = {
 }
 
 
-LATER_FORMATS = ("trxf", "pmml", "dmn", "dmn-xlsx", "jdm", "sql", "python", "csv", "html")
-
-
 def make(folder: Path, text: str, name: str = "t.csv") -> Path:
     """A file of this text."""
     (folder / name).write_text(text, encoding="utf-8")
@@ -281,11 +278,6 @@ class TestNotThereYet:
     def test_commands_of_later_versions_take_any_arguments(self, arguments: list[str]) -> None:
         """They say so, with status 2, and look at nothing."""
         assert f"'{arguments[0]}' comes with a later version" in refused("not-there-yet", *arguments)
-
-    def test_formats_of_later_versions(self, shop: Shop, out: Path) -> None:
-        """Every format of the contract is known by name, also where it can't be written yet."""
-        for form in LATER_FORMATS:
-            refused("not-there-yet", "export", shop.rules, "--format", form, "--out", out)
 
     @pytest.mark.parametrize(
         "more",

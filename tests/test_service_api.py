@@ -14,7 +14,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from ruleedit.formats import canonical
+from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical
 from ruleedit.modelfolder import load
 from tests.serving import EDIT, ROW, TARGET, Api, Made, make, serving, small_table
 
@@ -583,10 +583,20 @@ def test_the_export_is_the_command_line_s_rule_file(api: Api, made: Made, tmp_pa
     assert len(draft.history) == 1
 
 
-def test_a_format_that_comes_later_is_501(api: Api, made: Made) -> None:
-    """And one that nobody knows is 422."""
+@pytest.mark.parametrize("form", [form for form in EXPORTS if form not in ("json", "trxf")])
+def test_an_export_is_what_the_format_makes(api: Api, made: Made, form: str) -> None:
+    """Byte for byte, with the format's media type."""
     path = f"/v1/rulesets/{made.ruleset}/export"
-    refused(api.get(path, params={"format": "pmml"}), 501, "not-there-yet")
+    draft = canonical.loads(api.get(path, params={"format": "json"}).text)
+    response, wanted = api.get(path, params={"format": form}), EXPORTS[form](draft)
+    assert response.headers["content-type"].split(";")[0] == MEDIA_TYPES[form]
+    if form != "dmn-xlsx":
+        assert response.content == (wanted if isinstance(wanted, bytes) else wanted.encode())
+
+
+def test_a_format_that_nobody_knows_is_refused(api: Api, made: Made) -> None:
+    """With the nearest one."""
+    path = f"/v1/rulesets/{made.ruleset}/export"
     assert "did you mean 'pmml'" in refused(api.get(path, params={"format": "pmm"}), 422, "refused")["detail"]
 
 

@@ -10,12 +10,12 @@ import typer
 
 from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
 from ruleedit.errors import NotThereYet, Refused, did_you_mean
+from ruleedit.formats import EXPORTS
 
 if TYPE_CHECKING:
     from ruleedit.drafts import Draft
 
 RuleFile = Annotated[Path, typer.Argument(metavar="RULES.json", help="A rule file.")]
-FORMATS = ("json", "trxf", "pmml", "dmn", "dmn-xlsx", "jdm", "sql", "python", "csv", "html")
 
 
 def register(app: typer.Typer) -> None:
@@ -66,19 +66,19 @@ def history(rules: RuleFile, as_json: Json = False) -> None:
 
 def export(
     rules: RuleFile,
-    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))],
+    form: Annotated[str, typer.Option("--format", help=", ".join(EXPORTS))],
     out: Out,
     as_json: Json = False,
 ) -> None:
-    """Write the rules in a format of other tools."""
+    """Write the rules in a format of other tools; what a format can't say is refused by name."""
+    from ruleedit.files import write_bytes
     from ruleedit.formats import canonical
 
-    if form not in FORMATS:
-        raise Refused(f"no format {form!r}{did_you_mean(form, FORMATS, most=len(FORMATS))}")
+    if form not in EXPORTS:
+        raise Refused(f"no format {form!r}{did_you_mean(form, EXPORTS, most=len(EXPORTS))}")
     draft = canonical.read(rules)
-    if form != "json":
-        raise NotThereYet(f"the format {form!r} comes with a later version; json is there")
-    canonical.write(draft, out)
+    written = EXPORTS[form](draft)
+    write_bytes(out, written if isinstance(written, bytes) else written.encode())
     if as_json:
         print_json({"format": form, "rules": len(draft.rules), "content": draft.content})
         return

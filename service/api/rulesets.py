@@ -6,6 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Query, Response
 
+from ruleedit.formats import MEDIA_TYPES
 from service.api.bodies import (
     ConflictsBody,
     DiffBody,
@@ -152,19 +153,26 @@ def get_diff(
     "/{ruleset}/export",
     response_class=Response,
     responses={
-        200: {"description": "The rule file.", "content": {"application/json": {"schema": {"type": "object"}}}},
-        **refuses(404, 501),
+        200: {
+            "description": "The file, in the format's own media type.",
+            "content": {media: {"schema": {"type": "string"}} for media in sorted(set(MEDIA_TYPES.values()))},
+        },
+        **refuses(404, 422),
     },
     summary="Export a rule set",
 )
 def export_ruleset(
     work: Work,
     ruleset: str,
-    form: Annotated[str, Query(alias="format", max_length=40, description="json; others come later.")] = "json",
+    form: Annotated[
+        str,
+        Query(alias="format", max_length=40, description=", ".join(MEDIA_TYPES)),
+    ] = "json",
     revision: AtRevision = None,
 ) -> Response:
-    """The rule file, lossless, with its history and hashes: the command line reads it."""
-    text = work.export(ruleset, form, revision)
+    """The rules as other tools read them; json is the rule file, lossless, with its history and hashes."""
+    content, media = work.export(ruleset, form, revision)
+    ending = {"python": "py", "dmn-xlsx": "xlsx"}.get(form, form)
     return Response(
-        text, media_type="application/json", headers={"Content-Disposition": 'attachment; filename="rules.json"'}
+        content, media_type=media, headers={"Content-Disposition": f'attachment; filename="rules.{ending}"'}
     )
