@@ -16,7 +16,7 @@ from ruleedit.regions import NumberSet, Region, clauses_box
 from ruleedit.retrain.columns import Seen, allowed, box_columns
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.objective import asking
-from ruleedit.retrain.population import MOST_BASES, neighbours, population
+from ruleedit.retrain.population import MOST_BASES, nearby, neighbours, population
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.text import parse_rule
@@ -301,6 +301,23 @@ class TestPopulation:
         bases = self.population("IF x > 4.5 THEN yes", self.ROWS[:3])
         assert bases.rows.tolist() == [0, 1, 2]
         assert bases.neighbours.shape == (3, 2)
+
+    @settings(max_examples=40)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+    def test_a_relaxed_rule_holds_what_the_rule_holds(self, seed: int, enough: int) -> None:
+        """And enough rows, or all of them; no feature is dropped twice or for nothing."""
+        source = Dice(seed)
+        schema = make_schema(source)
+        rows = encoded(make_rows(source, schema, least=1, most=10), schema)
+        region = make_region(source, schema)
+        empty = RuleSet((), Outcome.of(schema.classes[0]))
+        rule = FeedbackRule("R1", region, empty.default, "asserted", "R1")
+        asked = Feedback(schema, (rule,), empty, empty)
+        found, dropped = nearby(asked, 0, rows, enough)
+        assert len(found) >= min(enough, len(rows))
+        assert set(np.flatnonzero(asked.assign(rows) == 0)) <= set(found)
+        assert len(set(dropped)) == len(dropped)
+        assert set(dropped) <= {name for part in region.parts for name in part.box.by_feature}
 
     def test_more_bases_can_be_asked_for(self) -> None:
         """A region of few rows is relaxed further than k + 1 where they are not enough."""

@@ -9,8 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ruleedit.errors import Cancelled, ConflictsOpen, NoRows, NotThereYet, Refused, UnknownName
+from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel
 from ruleedit.retrain import (
@@ -26,9 +29,12 @@ from ruleedit.retrain import (
 )
 from ruleedit.retrain.greedy import FEW
 from ruleedit.retrain.objective import held_by_asking
+from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.training import stratified_quarter
+from tests.reference import encoded
 from tests.retraining import MIXED, Case, Fixed, Recorded, ask, case, loans_case, mixed_answers, mixed_rows
+from tests.strategies import Dice, make_outcome, make_region, make_rows, make_schema
 
 ROWS = mixed_rows(400)
 ANSWERS = mixed_answers(ROWS)
@@ -144,11 +150,11 @@ class TestWhatItIsFor:
 
     def test_any_classifier_can_be_retrained(self) -> None:
         """Scikit-learn's own, on the DataFrame of the schema's columns."""
-        from sklearn.ensemble import HistGradientBoostingClassifier
+        from sklearn.tree import DecisionTreeClassifier
 
         schema = Schema(MIXED.features[:2] + MIXED.features[4:], "y", MIXED.classes)
         rows = ROWS[:, [0, 1, 4]]
-        trainer = estimator_trainer(HistGradientBoostingClassifier(max_iter=20), schema)
+        trainer = estimator_trainer(DecisionTreeClassifier(min_samples_leaf=5), schema)
         asked = ask(schema, "IF n > 31 THEN yes")
         result = retrain(rows, ANSWERS, asked, trainer, batch=60, iterations=3)
         assert result.curve[-1].score.agreement == pytest.approx(1.0, abs=0.05)
@@ -246,6 +252,33 @@ class TestPromise:
         model = run(loans_case(rows=600), iterations=1).model
         assert isinstance(model, TableModel)
         assert printed.strip() == hashlib.sha256(model.text.encode()).hexdigest()
+
+    @settings(max_examples=25)
+    @given(st.integers(0, 2**32 - 1))
+    def test_in_any_world(self, seed: int) -> None:
+        """Odd schemas, overlapping regions, distributions, tables of a few rows: rows, quota and acceptance hold."""
+        source = Dice(seed)
+        schema = make_schema(source)
+        rows = encoded(make_rows(source, schema, least=1, most=30), schema)
+        answers = np.random.default_rng(seed).integers(0, len(schema.classes), len(rows))
+        rules = tuple(
+            FeedbackRule(
+                f"R{n}", make_region(source, schema), make_outcome(source, schema.classes), "asserted", f"R{n}"
+            )
+            for n in range(3)
+        )
+        empty = RuleSet((), Outcome.of(schema.classes[0]))
+        asked = Feedback(schema, rules, empty, empty)
+        trainer = Slow(schema, asked, [0.2, 0.6, 0.4, 0.9])
+        for selection in ("random", "integer-program"):
+            result = retrain(rows, answers, asked, trainer, quota=2.0, iterations=3, batch=9, selection=selection)  # type: ignore[arg-type]
+            assert np.array_equal(asked.assign(result.generated.rows), result.generated.rules)
+            assert result.synthetic <= 2 * len(rows)
+            kept = [point.score.objective for point in result.curve if point.accepted]
+            assert kept == sorted(kept)
+            for place, rule in enumerate(rules):
+                drawn = result.generated.answers[result.generated.rules == place]
+                assert {schema.classes[code] for code in drawn} <= set(rule.outcome.classes)
 
 
 class TestLoop:
@@ -436,6 +469,21 @@ class TestAsking:
         with pytest.raises(ConflictsOpen):
             retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes", "IF x > 2 THEN no"), self.TRAINER)
 
+    def test_dropping_every_row_is_refused(self) -> None:
+        """Nothing would be left to train on; relabelling keeps the rows."""
+        asked = ask(MIXED, "IF whole > -99 THEN yes")
+        with pytest.raises(NoRows, match="relabel"):
+            retrain(ROWS, np.zeros(400, dtype=np.intp), asked, self.TRAINER, modify="drop")
+        relabelled = retrain(ROWS, np.zeros(400, dtype=np.intp), asked, lambda *given: Fixed(MIXED, 2))
+        assert (relabelled.modified == 2).all()
+        assert relabelled.curve[-1].score.f1_outside is None
+
+    def test_three_rows_are_enough_to_try(self) -> None:
+        """No validation part, one base: it ends, and says that nothing was measured."""
+        result = retrain(ROWS[:3], ANSWERS[:3], ask(MIXED, "IF x > 3.5 THEN yes"), self.TRAINER, iterations=2)
+        assert result.curve[0].score.agreement is None
+        assert result.stopped == "target"
+
     def test_no_rows_are_refused(self) -> None:
         """Nothing can be retrained without the data."""
         with pytest.raises(NoRows):
@@ -460,6 +508,39 @@ class TestTrainers:
         model = lightgbm_trainer(adopted, trees=5)(rows, np.repeat([0, 1], 50), 0)
         assert model.schema.features[0].codes == ()
         assert model.proba(np.array([[1.0], [2.0]])).argmax(axis=1).tolist() == [0, 1]
+
+    def test_an_estimator_that_lacks_a_class_is_refused(self) -> None:
+        """Where dropping rows took the last one of a class, the error names the classes."""
+        from sklearn.tree import DecisionTreeClassifier
+
+        schema = Schema(MIXED.features[4:], "y", MIXED.classes)
+        trainer = estimator_trainer(DecisionTreeClassifier(), schema)
+        with pytest.raises(Refused, match="the estimator's classes are no, yes"):
+            trainer(ROWS[:10, 4:], np.tile([0, 2], 5), 0)
+
+    def test_an_estimators_own_chance_is_seeded(self) -> None:
+        """A random state that is None takes the seed, one that is given stays."""
+        from sklearn.ensemble import RandomForestClassifier
+
+        schema = Schema(MIXED.features[4:], "y", MIXED.classes)
+        rows, answers = ROWS[:, 4:], np.arange(400) % 3
+
+        def proba(seed: int, state: int | None = None) -> Matrix:
+            return estimator_trainer(RandomForestClassifier(5, random_state=state), schema)(rows, answers, seed).proba(
+                rows
+            )
+
+        assert np.array_equal(proba(1), proba(1))
+        assert not np.array_equal(proba(1), proba(2))
+        assert np.array_equal(proba(1, state=7), proba(2, state=7))
+
+    def test_an_estimators_thresholds_hold(self) -> None:
+        """They belong to the model's record here too."""
+        from sklearn.tree import DecisionTreeClassifier
+
+        schema = Schema(MIXED.features[4:], "y", MIXED.classes)
+        trainer = estimator_trainer(DecisionTreeClassifier(), schema, {"yes": 0.8})
+        assert trainer(ROWS[:, 4:], np.arange(400) % 3, 0).thresholds == pytest.approx((0.1, 0.1, 0.8))
 
     def test_thresholds_decide_what_agreement_means(self) -> None:
         """A model that needs 0.9 to say yes agrees only where it is that sure."""

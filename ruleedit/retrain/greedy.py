@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ruleedit.errors import Cancelled
+from ruleedit.errors import Cancelled, NoRows
 from ruleedit.feedback import asked_outcomes
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Model, outcomes
@@ -75,6 +75,8 @@ class _Loop:
         validation = stratified_quarter(task.answers, task.seed)
         self.kept = np.flatnonzero(self.keep)
         self.split = _Split(np.setdiff1d(self.kept, validation), validation)
+        if not len(self.split.training):
+            raise NoRows("every training row contradicts the feedback and was dropped; relabel them instead")
         self.limit = math.floor(task.quota * len(task.rows))
         self.curve: list[Point] = []
         self.notes: list[str] = []
