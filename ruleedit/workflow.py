@@ -17,7 +17,7 @@ from ruleedit.matching import Matrix, region_mask
 from ruleedit.models import TableModel, split_points
 from ruleedit.rules import Outcome
 from ruleedit.schema import Schema
-from ruleedit.surrogate import Extraction, extract
+from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
 from ruleedit.tables import encode, read
 from ruleedit.text import parse_outcome
 from ruleedit.training import stratified_quarter
@@ -35,7 +35,7 @@ def extract_rules(
     model: TableModel,
     rows: Matrix,
     *,
-    method: str,
+    method: str = DEFAULT_METHOD,
     max_clauses: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
