@@ -108,10 +108,10 @@ class TestWhatItIsFor:
     def test_each_modification_ends_with_the_rule(self, modify: str) -> None:
         """Where contradicting rows stay in the data, synthetic ones outweigh a part of them."""
         one = mixed_case("IF n > 22 AND c in (a, b) THEN perhaps", share=0.2)
-        result = run(one, modify=modify, iterations=4)
+        result = run(one, modify=modify, iterations=8)
         (after,) = agreements(one, result)
         assert after is not None
-        assert after >= (0.5 if modify == "none" else 0.95)
+        assert after >= (0.8 if modify == "none" else 0.95)
         assert modify != "none" or result.curve[-1].score.objective > result.curve[0].score.objective + 0.05
 
     def test_a_region_of_few_rows_is_learned_whole(self) -> None:
