@@ -39,7 +39,7 @@ format: setup ## Write every file in the house's format
 
 lock: setup ## Lock the dependencies again, with hashes and no index address
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra test --extra notebooks --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra test --extra notebooks --extra postgres --extra prove --extra dask --output-file requirements.lock pyproject.toml
 
 notebooks: setup ## Run the notebooks as they are
 	$(BIN)/python -m pytest --nbmake notebooks
