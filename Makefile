@@ -22,10 +22,10 @@ serve: setup ## Start the service with a ready example on http://127.0.0.1:8000
 	$(BIN)/ruleedit serve --demo
 
 test: setup ## Set everything up, run the tests and the notebooks
-	$(BIN)/python -m pytest --nbmake tests notebooks
+	$(BIN)/python -m pytest --numprocesses auto --nbmake tests notebooks
 
 soak: setup ## Run the long tests too
-	$(BIN)/python -m pytest -m "soak or not soak" --soak
+	$(BIN)/python -m pytest --numprocesses auto -m "soak or not soak" --soak
 
 check: setup ## Format, lint, types and import rules
 	$(BIN)/ruff format --check .

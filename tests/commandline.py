@@ -15,8 +15,11 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
-from ruleedit.cli import main
+from ruleedit.cli import common, main
 from ruleedit.datasets import loans
+
+# Made here, so that it isn't made where a test has set the width: a console keeps the width that it is made with.
+_CONSOLE = common.console
 
 
 @dataclass(frozen=True)
