@@ -19,7 +19,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import NotThereYet, Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
-from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical
+from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.impact import impact
 from ruleedit.matching import region_mask
 from ruleedit.modelfile import check_classifier, read_model
@@ -294,12 +294,13 @@ class Workspace:
         first = old or next(iter(self._repository.moments(name)))
         return diff_view(self._shelf.draft(name, first), self._shelf.draft(name, new or record.head))
 
-    def export(self, name: str, form: str, revision: str | None = None) -> tuple[str | bytes, str]:
+    def export(
+        self, name: str, form: str, revision: str | None = None, dialect: str | None = None
+    ) -> tuple[bytes, str]:
         """A revision in a format of other tools, and its media type; raises `Refused` for what it can't say."""
         record = self._ruleset(name)
-        if form not in EXPORTS:
-            raise Refused(f"no format {form!r}{did_you_mean(form, EXPORTS)}")
-        return EXPORTS[form](self._shelf.draft(name, revision or record.head)), MEDIA_TYPES[form]
+        content = export(self._shelf.draft(name, revision or record.head), form, dialect=dialect)
+        return content, MEDIA_TYPES[form]
 
     def _ruleset(self, name: str) -> RuleSetRecord:
         return self._repository.get(RuleSetRecord, name, UnknownRuleSet)

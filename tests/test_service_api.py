@@ -14,7 +14,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical
+from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical, sql
 from ruleedit.modelfolder import load
 from tests.serving import EDIT, ROW, TARGET, Api, Made, make, serving, small_table
 
@@ -592,6 +592,15 @@ def test_an_export_is_what_the_format_makes(api: Api, made: Made, form: str) -> 
     assert response.headers["content-type"].split(";")[0] == MEDIA_TYPES[form]
     if form != "dmn-xlsx":
         assert response.content == (wanted if isinstance(wanted, bytes) else wanted.encode())
+
+
+def test_an_export_takes_a_dialect_of_sql(api: Api, made: Made) -> None:
+    """As the command line does; other formats have none."""
+    path = f"/v1/rulesets/{made.ruleset}/export"
+    draft = canonical.loads(api.get(path, params={"format": "json"}).text)
+    response = api.get(path, params={"format": "sql", "dialect": "tsql"})
+    assert response.text == sql.dumps(draft, dialect="tsql")
+    refused(api.get(path, params={"format": "csv", "dialect": "tsql"}), 422, "refused")
 
 
 def test_a_format_that_nobody_knows_is_refused(api: Api, made: Made) -> None:

@@ -87,12 +87,21 @@ def adopt(
 
 
 def schema(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's or release's folder.")],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="A model's or release's folder.", show_default=False)
+    ] = None,
+    rules: Annotated[bool, typer.Option("--rules", help="Print the JSON Schema of rule files instead.")] = False,
     as_json: Json = False,
 ) -> None:
     """Show a model's schema; as JSON it can be corrected and given to train."""
+    from ruleedit.formats import canonical
     from ruleedit.modelfolder import load
 
+    if rules == (folder is not None):
+        raise FileRefused("schema takes either a model's folder or --rules")
+    if folder is None:
+        print(json_text(canonical.json_schema(), indent=2))
+        return
     found = load(folder).schema
     if as_json:
         print(json_text(found.to_json(), indent=2))

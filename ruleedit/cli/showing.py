@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
-from ruleedit.errors import NotThereYet, Refused, did_you_mean
+from ruleedit.errors import NotThereYet
 from ruleedit.formats import EXPORTS
 
 if TYPE_CHECKING:
@@ -68,17 +68,18 @@ def export(
     rules: RuleFile,
     form: Annotated[str, typer.Option("--format", help=", ".join(EXPORTS))],
     out: Out,
+    dialect: Annotated[
+        str | None, typer.Option("--dialect", help="For sql: postgres, duckdb, snowflake, bigquery, spark or tsql.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Write the rules in a format of other tools; what a format can't say is refused by name."""
     from ruleedit.files import write_bytes
     from ruleedit.formats import canonical
+    from ruleedit.formats import export as write_as
 
-    if form not in EXPORTS:
-        raise Refused(f"no format {form!r}{did_you_mean(form, EXPORTS, most=len(EXPORTS))}")
     draft = canonical.read(rules)
-    written = EXPORTS[form](draft)
-    write_bytes(out, written if isinstance(written, bytes) else written.encode())
+    write_bytes(out, write_as(draft, form, dialect=dialect))
     if as_json:
         print_json({"format": form, "rules": len(draft.rules), "content": draft.content})
         return

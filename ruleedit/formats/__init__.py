@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, TypeAlias
 
+from ruleedit.errors import Refused, did_you_mean
+
 if TYPE_CHECKING:
     from ruleedit.drafts import Draft
 
@@ -46,3 +48,21 @@ class _Exports(Mapping[str, Export]):
 
 
 EXPORTS: Mapping[str, Export] = _Exports()
+
+
+def export(draft: Draft, form: str, *, dialect: str | None = None) -> bytes:
+    """The draft in a format, as a file's bytes; ``dialect`` is for ``sql`` alone.
+
+    Raises `Refused` for a format or dialect that there isn't, and for what the format can't say.
+    """
+    if form not in EXPORTS:
+        raise Refused(f"no format {form!r}{did_you_mean(form, EXPORTS, most=len(EXPORTS))}")
+    if dialect is not None and form != "sql":
+        raise Refused(f"the format {form!r} has no dialects; sql has")
+    if dialect is None:
+        made = EXPORTS[form](draft)
+    else:
+        from ruleedit.formats import sql
+
+        made = sql.dumps(draft, dialect=dialect)
+    return made if isinstance(made, bytes) else made.encode()

@@ -2,7 +2,7 @@
 
 A rule file holds no time, path or duration, so that the same rules are the same bytes. On reading
 everything is checked: each rule against the schema, the history by replaying it from the base, and
-the hashes.
+the hashes. ``rules.schema.json`` beside this module describes the form for other tools.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,13 @@ def write(draft: Draft, path: str | Path) -> None:
 def read(path: str | Path) -> Draft:
     """Read a rule file; raises `FileRefused`."""
     return loads(read_text(path, "a rule file that extract or edit has written"), repr(Path(path).name))
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) that every rule file satisfies."""
+    text = resources.files(__package__).joinpath("rules.schema.json").read_text(encoding="utf-8")
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def to_json(draft: Draft) -> dict[str, Any]:

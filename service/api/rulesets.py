@@ -169,9 +169,13 @@ def export_ruleset(
         Query(alias="format", max_length=40, description=", ".join(MEDIA_TYPES)),
     ] = "json",
     revision: AtRevision = None,
+    dialect: Annotated[
+        str | None,
+        Query(max_length=40, description="For sql: postgres, duckdb, snowflake, bigquery, spark or tsql."),
+    ] = None,
 ) -> Response:
     """The rules as other tools read them; json is the rule file, lossless, with its history and hashes."""
-    content, media = work.export(ruleset, form, revision)
+    content, media = work.export(ruleset, form, revision, dialect)
     ending = {"python": "py", "dmn-xlsx": "xlsx"}.get(form, form)
     return Response(
         content, media_type=media, headers={"Content-Disposition": f'attachment; filename="rules.{ending}"'}

@@ -10,14 +10,14 @@ import pytest
 
 from ruleedit.errors import Refused
 from ruleedit.formats import EXPORTS, jdm
+from tests.formats.readers import reader
 from tests.formats.samples import answers, comparable, draft_of, hostile_draft, settled
 from tests.reference import Row
 
 
 def in_zen(text: str, rows: Sequence[Row]) -> list[tuple[str | None, str | None]]:
     """What zen-engine answers; rows as JSON text, because a dict's floats are rounded to 16 digits on the way."""
-    zen = pytest.importorskip("zen", reason="zen-engine, the independent reader of JDM, isn't installed")
-    decision = zen.ZenEngine().create_decision(text)
+    decision = reader("zen").ZenEngine().create_decision(text)
     found = (decision.evaluate(json.dumps(row))["result"] for row in rows)
     return [(result.get("outcome"), result.get("rule")) for result in found]
 

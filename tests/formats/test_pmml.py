@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,10 +16,9 @@ from ruleedit.formats import EXPORTS
 from ruleedit.formats.pmml import NAMESPACE
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
+from tests.formats.readers import need_java, reader
 from tests.formats.samples import answers, comparable, draft_of, hostile_draft, settled
 from tests.reference import Row
-
-NO_JAVA = "no java on the path, which the readers of PMML need"
 
 
 def values(draft: Draft, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -35,10 +33,9 @@ def values(draft: Draft, rows: Sequence[Row]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def jpmml(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes, list[dict[str, Any]]], pd.DataFrame]:
     """Evaluate rows with JPMML-Evaluator."""
-    if shutil.which("java") is None:
-        pytest.skip(NO_JAVA)
-    package = pytest.importorskip("jpmml_evaluator", reason="JPMML-Evaluator isn't installed")
-    backend = pytest.importorskip("jpmml_evaluator.jpype", reason="JPMML-Evaluator has no way to Java").JPypeBackend()
+    need_java()
+    package = reader("jpmml_evaluator")
+    backend = reader("jpmml_evaluator.jpype").JPypeBackend()
     folder = tmp_path_factory.mktemp("jpmml")
 
     def evaluate(document: bytes, rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -54,9 +51,8 @@ def jpmml(tmp_path_factory: pytest.TempPathFactory) -> Callable[[bytes, list[dic
 @pytest.fixture(scope="module")
 def pmml4s(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[bytes, list[dict[str, Any]]], list[Any]]]:
     """Evaluate rows with PMML4S, through pypmml; as dicts, because it rounds a table's floats."""
-    if shutil.which("java") is None:
-        pytest.skip(NO_JAVA)
-    package = pytest.importorskip("pypmml", reason="pypmml isn't installed")
+    need_java()
+    package = reader("pypmml")
     folder: Path = tmp_path_factory.mktemp("pmml4s")
 
     def evaluate(document: bytes, rows: list[dict[str, Any]]) -> list[Any]:
