@@ -9,6 +9,7 @@ from ruleedit.datasets import loans
 from ruleedit.errors import Cancelled, RuleEditError
 from service.errors import NothingActive
 from service.jobs import Watch
+from service.people import SERVICE
 from service.workspace import Workspace
 
 log = logging.getLogger(__name__)
@@ -26,15 +27,16 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
     except NothingActive:
         tasks = workspace.tasks
         frame = io.BytesIO(loans(ROWS).to_csv(index=False).encode())
-        table = workspace.add_dataset(frame, "loans", ".csv")["id"]
+        table = workspace.add_dataset(frame, "loans", ".csv", by=SERVICE)["id"]
+        by = {"by": SERVICE.to_json()}
         asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
-        model = tasks.train(asked, watch)["model"]
+        model = tasks.train(asked | by, watch)["model"]
         asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
-        found = tasks.extract(asked, watch)
-        edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, author="demo")
+        found = tasks.extract(asked | by, watch)
+        edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, by=SERVICE)
         asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}
-        release = tasks.release(asked | {"strategy": None, "dataset": table, "seed": 0}, watch)["release"]
-        workspace.activate(release, REASON, "demo")
+        release = tasks.release(asked | by | {"strategy": None, "dataset": table, "seed": 0}, watch)["release"]
+        workspace.activate(release, REASON, by=SERVICE)
 
 
 def prepare(workspace: Workspace, watch: Watch) -> None:

@@ -16,6 +16,7 @@
         ├── TooLarge                    too-large
         ├── MediaRefused                media-type-refused
         ├── RequestInvalid              request-invalid
+        ├── AuthorRefused               author-refused
         └── NotReady                    not-ready
 
 `service.problems` says which status each of them answers with.
@@ -128,6 +129,12 @@ class RequestInvalid(ServiceError, ValueError):
     """A request that isn't as the API's description says."""
 
     code = "request-invalid"
+
+
+class AuthorRefused(ServiceError, ValueError):
+    """An author other than the one whose credential it is."""
+
+    code = "author-refused"
 
 
 class NotReady(ServiceError):

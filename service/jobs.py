@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from ruleedit.errors import Cancelled, RuleEditError
 from service.errors import StateRefused, UnknownJob
+from service.people import SERVICE, Person
 from service.store.records import Event, JobRecord
 from service.store.repository import Repository
 
@@ -95,10 +96,11 @@ class Jobs:
                 watch.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, kind: str, request: dict[str, Any]) -> JobRecord:
-        """Record a job and queue it."""
+    def submit(self, kind: str, request: dict[str, Any], by: Person) -> JobRecord:
+        """Record a job with who asked for it, and queue it."""
+        request = request | {"by": by.to_json()}
         job = JobRecord(self._new_id("job"), self._repository.moment(), kind, request, "queued")
-        self._repository.add(job, Event("submit job", job.id, detail={"kind": kind, "request": request}))
+        self._repository.add(job, Event("submit job", job.id, by.name, detail={"kind": kind, "request": request}))
         self._pool.submit(self._run, job)
         return job
 
@@ -106,10 +108,10 @@ class Jobs:
         """A job as it stands; raises `UnknownJob`."""
         return self._repository.get(JobRecord, name, UnknownJob)
 
-    def cancel(self, name: str) -> JobRecord:
+    def cancel(self, name: str, by: Person) -> JobRecord:
         """Cancel a job: a queued one at once, a running one at its next step; raises `StateRefused` once it ended."""
         job = self.get(name)
-        if not self._end(job, "cancelled", before="queued", error=CANCELLED):
+        if not self._end(job, "cancelled", before="queued", error=CANCELLED, by=by):
             with self._lock:
                 watch = self._running.get(name)
                 if watch is not None:
@@ -150,7 +152,8 @@ class Jobs:
         before: Any = "running",
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
+        by: Person = SERVICE,
     ) -> bool:
         detail = {"result": result} if error is None else {"error": error}
-        happened = Event(f"job {state}", job.id, detail=detail)
+        happened = Event(f"job {state}", job.id, by.name, detail=detail)
         return self._repository.move_job(job.id, [before], state, result=result, error=error, happened=happened)

@@ -24,6 +24,7 @@ from ruleedit.training import train
 from ruleedit.workflow import extract_rules
 from service.errors import UnknownModel, UnknownRuleSet
 from service.jobs import Runner, Watch
+from service.people import Person
 from service.shelf import Shelf
 from service.store.files import Files
 from service.store.records import Event, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
@@ -89,7 +90,7 @@ class Tasks:
         )
         first = Revision(draft.revision, draft.content, canonical.dumps(draft))
         detail = {"model": record.id, "revision": draft.revision}
-        self._repository.add_ruleset(made, first, Event("extract rules", made.id, detail=detail))
+        self._repository.add_ruleset(made, first, Event("extract rules", made.id, _by(request).name, detail=detail))
         self._shelf.keep_draft(made.id, draft)
         return {"ruleset": made.id, "revision": draft.revision, "rules": len(draft.rules), "clauses": found.clauses}
 
@@ -126,7 +127,8 @@ class Tasks:
             report=dict(found.report),
             state="draft",
         )
-        self._repository.add(made, Event("make release", made.id, detail={"revision": draft.revision}))
+        happened = Event("make release", made.id, _by(request).name, detail={"revision": draft.revision})
+        self._repository.add(made, happened)
         return {"release": made.id}
 
     def _keep_model(
@@ -155,8 +157,13 @@ class Tasks:
             summary=summary,
         )
         action = "adopt model" if model.adopted else "train model"
-        self._repository.add(made, Event(action, made.id, detail={"hash": model.file.hash, "dataset": made.dataset}))
+        detail = {"hash": model.file.hash, "dataset": made.dataset}
+        self._repository.add(made, Event(action, made.id, _by(request).name, detail=detail))
         return {"model": made.id, "holdout": summary["holdout"]}
+
+
+def _by(request: dict[str, Any]) -> Person:
+    return Person.from_json(request["by"])
 
 
 def _schema(request: dict[str, Any]) -> Schema | None:

@@ -29,6 +29,7 @@ from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, resolve_conflicts
 from service.errors import NotReady, Stale, UnknownDataset, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.jobs import Jobs
+from service.people import Person
 from service.scoring import Scoring, Serving
 from service.settings import Settings
 from service.shelf import Shelf
@@ -47,7 +48,6 @@ from service.views import (
     ruleset_view,
 )
 
-#: The formats of the contract; the others than json come with a later version.
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
 
@@ -116,7 +116,7 @@ class Workspace:
 
     # --- data sets ----------------------------------------------------------------------------
 
-    def add_dataset(self, source: BinaryIO, name: str, suffix: str) -> dict[str, Any]:
+    def add_dataset(self, source: BinaryIO, name: str, suffix: str, *, by: Person) -> dict[str, Any]:
         """Keep a table, CSV or Parquet; raises `TableError`, and then keeps nothing."""
         with self._files.incoming(source, suffix) as file:
             try:
@@ -126,7 +126,8 @@ class Workspace:
                 raise type(problem)(str(problem).replace(file.path.name, name)) from None
             file.keep()
         record = Dataset(self._new_id("dataset"), self._repository.moment(), name, len(frame), file.name, features)
-        self._repository.add(record, Event("add data set", record.id, detail={"file": file.name, "rows": len(frame)}))
+        detail = {"file": file.name, "rows": len(frame)}
+        self._repository.add(record, Event("add data set", record.id, by.name, detail=detail))
         return dataset_view(record)
 
     def dataset(self, name: str) -> dict[str, Any]:
@@ -144,6 +145,7 @@ class Workspace:
         dataset: str,
         target: str,
         *,
+        by: Person,
         seed: int = 0,
         thresholds: dict[str, float] | None = None,
         schema: dict[str, Any] | None = None,
@@ -152,7 +154,7 @@ class Workspace:
         """Train a model on a data set, as a job."""
         self._check_target(dataset, target, schema)
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
-        return self._jobs.submit("train", request | {"schema": schema, "name": name})
+        return self._jobs.submit("train", request | {"schema": schema, "name": name}, by)
 
     def adopt(
         self,
@@ -160,6 +162,7 @@ class Workspace:
         dataset: str,
         target: str,
         *,
+        by: Person,
         classes: Sequence[str] | None = None,
         seed: int = 0,
         thresholds: dict[str, float] | None = None,
@@ -173,7 +176,7 @@ class Workspace:
             file.keep()
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
         request |= {"schema": schema, "name": name, "file": file.name, "classes": list(classes) if classes else None}
-        return self._jobs.submit("adopt", request)
+        return self._jobs.submit("adopt", request, by)
 
     def model(self, name: str) -> dict[str, Any]:
         """A model with its schema and hold-out figures; raises `UnknownModel`."""
@@ -197,6 +200,7 @@ class Workspace:
         self,
         model: str,
         *,
+        by: Person,
         method: str | None = None,
         max_clauses: int | None = None,
         seed: int = 0,
@@ -212,7 +216,7 @@ class Workspace:
         if method is not None and method not in METHODS:
             raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
         request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
-        return self._jobs.submit("extract", request | {"seed": seed, "name": name})
+        return self._jobs.submit("extract", request | {"seed": seed, "name": name}, by)
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""
@@ -230,16 +234,16 @@ class Workspace:
         edits: Sequence[str],
         *,
         reason: str,
-        author: str = "",
+        by: Person,
         asserts: Literal["whole", "change"] = "whole",
     ) -> dict[str, Any]:
         """Make edits, all or none; raises `Stale` where ``expected`` isn't the present revision."""
         before = draft = self._present(name, expected)
         made: list[Draft] = []
         for text in edits:
-            draft = edit(draft, [text], reason=reason, author=author, asserts=asserts)
+            draft = edit(draft, [text], reason=reason, author=by.name, asserts=asserts)
             made.append(draft)
-        return self._advance(name, before, made, Event("edit rules", name, author, reason, {"edits": list(edits)}))
+        return self._advance(name, before, made, Event("edit rules", name, by.name, reason, {"edits": list(edits)}))
 
     def resolve(
         self,
@@ -248,21 +252,21 @@ class Workspace:
         pair: Sequence[str],
         strategy: str,
         *,
+        by: Person,
         outcome: str | None = None,
         weights: Sequence[float] | None = None,
         reason: str = "",
-        author: str = "",
     ) -> dict[str, Any]:
         """Settle one conflict or, with no pair, all; nothing to settle changes nothing."""
         draft = self._present(name, expected)
         shares = None if weights is None else " ".join(map(repr, weights))
         settled = resolve_conflicts(
-            draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=author
+            draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=by.name
         )
         if settled is draft:
             return ruleset_view(self._ruleset(name), draft)
         detail = {"rules": list(pair), "strategy": strategy, "outcome": outcome, "weights": weights}
-        return self._advance(name, draft, [settled], Event("settle conflicts", name, author, reason, detail))
+        return self._advance(name, draft, [settled], Event("settle conflicts", name, by.name, reason, detail))
 
     def impact(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
         """What the hard overlay of a revision would change on a data set, the model's own unless another is named."""
@@ -328,6 +332,7 @@ class Workspace:
         name: str,
         mode: str,
         *,
+        by: Person,
         revision: str | None = None,
         strategy: str | None = None,
         dataset: str | None = None,
@@ -343,7 +348,7 @@ class Workspace:
         refuse_open(draft.rules, draft.schema)
         table = self.dataset(dataset or self._training_table(record))["id"]
         request = {"ruleset": ruleset, "revision": draft.revision, "name": name, "mode": mode, "strategy": strategy}
-        return self._jobs.submit("release", request | {"dataset": table, "seed": seed})
+        return self._jobs.submit("release", request | {"dataset": table, "seed": seed}, by)
 
     def release(self, name: str) -> dict[str, Any]:
         """A release with its report; raises `UnknownRelease`."""
@@ -353,24 +358,24 @@ class Workspace:
         """The releases, newest first."""
         return self._page(ReleaseRecord, page, release_view)
 
-    def activate(self, name: str, reason: str, author: str = "") -> dict[str, Any]:
+    def activate(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
         """Put a release in service under its name."""
         with self._switching:
             record = self._repository.get(ReleaseRecord, name, UnknownRelease)
             # Loaded before anything is said to be in service: a release that can't be loaded never is.
             serving = self._serving(record)
-            self._repository.activate(name, Event("activate release", name, author, reason))
+            self._repository.activate(name, Event("activate release", name, by.name, reason))
             self.scoring.put(serving)
         return self.release(name)
 
-    def roll_back(self, name: str, reason: str, author: str = "") -> dict[str, Any]:
+    def roll_back(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
         """Take the active release out of service; the one that was active before serves again and is returned."""
         with self._switching:
-            earlier = self._repository.roll_back(name, Event("roll back release", name, author, reason))
+            earlier = self._repository.roll_back(name, Event("roll back release", name, by.name, reason))
             self._serve(self._repository.get(ReleaseRecord, earlier, UnknownRelease))
         return self.release(earlier)
 
-    def approve(self, name: str) -> dict[str, Any]:
+    def approve(self, name: str, *, by: Person) -> dict[str, Any]:
         """Approve a release: not there yet."""
         self.release(name)
         raise NotThereYet("approvals come with a later version; a release can be activated without one")
@@ -395,9 +400,9 @@ class Workspace:
         """The jobs, newest first."""
         return self._page(JobRecord, page, job_view)
 
-    def cancel(self, name: str) -> dict[str, Any]:
+    def cancel(self, name: str, *, by: Person) -> dict[str, Any]:
         """Cancel a job; raises `StateRefused` where it has ended."""
-        return job_view(self._jobs.cancel(name))
+        return job_view(self._jobs.cancel(name, by))
 
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""

@@ -14,6 +14,7 @@ import pytest
 from ruleedit.errors import Cancelled, Refused
 from service.errors import StateRefused, UnknownJob
 from service.jobs import Jobs, Watch
+from service.people import LOCAL
 from service.store.records import FINISHED, Event, JobRecord
 from service.store.repository import Repository
 
@@ -81,34 +82,34 @@ def bench(tmp_path: Path):
 
 def test_a_job_succeeds_with_its_result(bench: Bench) -> None:
     """Its progress is that of the last step."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 3}).id)
+    job = bench.ended(bench.jobs.submit("count", {"to": 3}, LOCAL).id)
     assert (job.state, job.result, job.error) == ("succeeded", {"counted": 3}, None)
     assert (job.done, job.of) == (3, 3)
 
 
 def test_a_refusal_is_the_job_s_error(bench: Bench) -> None:
     """With the code that the API would give."""
-    job = bench.ended(bench.jobs.submit("refuse", {}).id)
+    job = bench.ended(bench.jobs.submit("refuse", {}, LOCAL).id)
     assert (job.state, job.result, job.error) == ("failed", None, {"code": "refused", "detail": "no such thing"})
 
 
 def test_a_crash_says_nothing_of_the_inside(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the traceback, the job an internal error; the next job runs."""
     with caplog.at_level(logging.CRITICAL, logger="service.jobs"):
-        job = bench.ended(bench.jobs.submit("crash", {}).id)
+        job = bench.ended(bench.jobs.submit("crash", {}, LOCAL).id)
     assert job.state == "failed"
     assert job.error is not None
     assert job.error["code"] == "internal-error"
     assert "secret" not in str(job.error)
-    assert bench.ended(bench.jobs.submit("count", {"to": 1}).id).state == "succeeded"
+    assert bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id).state == "succeeded"
 
 
 def test_a_queued_job_is_cancelled_at_once(bench: Any) -> None:
     """It never runs."""
-    held = bench.jobs.submit("hold", {})
+    held = bench.jobs.submit("hold", {}, LOCAL)
     bench.entered.wait(WAIT)
-    queued = bench.jobs.submit("count", {"to": 1})
-    assert bench.jobs.cancel(queued.id).state == "cancelled"
+    queued = bench.jobs.submit("count", {"to": 1}, LOCAL)
+    assert bench.jobs.cancel(queued.id, LOCAL).state == "cancelled"
     bench.released.set()
     assert bench.ended(held.id).state == "succeeded"
     assert bench.jobs.get(queued.id).result is None
@@ -116,9 +117,9 @@ def test_a_queued_job_is_cancelled_at_once(bench: Any) -> None:
 
 def test_a_running_job_is_cancelled_at_its_next_step(bench: Any) -> None:
     """It ends as cancelled with that code."""
-    held = bench.jobs.submit("hold", {})
+    held = bench.jobs.submit("hold", {}, LOCAL)
     bench.entered.wait(WAIT)
-    bench.jobs.cancel(held.id)
+    bench.jobs.cancel(held.id, LOCAL)
     job = bench.ended(held.id)
     assert job.state == "cancelled"
     assert job.error["code"] == "cancelled"
@@ -126,17 +127,18 @@ def test_a_running_job_is_cancelled_at_its_next_step(bench: Any) -> None:
 
 def test_an_ended_job_can_t_be_cancelled(bench: Bench) -> None:
     """Cancelling a cancelled one again is refused too: it has ended."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 1}).id)
+    job = bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id)
     with pytest.raises(StateRefused, match="has ended already"):
-        bench.jobs.cancel(job.id)
+        bench.jobs.cancel(job.id, LOCAL)
     assert bench.jobs.get(job.id).state == "succeeded"
 
 
 def test_an_unknown_job_is_refused(bench: Bench) -> None:
     """By get and by cancel."""
-    for ask in (bench.jobs.get, bench.jobs.cancel):
-        with pytest.raises(UnknownJob):
-            ask("none")
+    with pytest.raises(UnknownJob):
+        bench.jobs.get("none")
+    with pytest.raises(UnknownJob):
+        bench.jobs.cancel("none", LOCAL)
 
 
 def test_a_restart_fails_what_was_running_and_runs_what_was_queued(bench: Bench) -> None:
@@ -155,9 +157,9 @@ def test_a_restart_fails_what_was_running_and_runs_what_was_queued(bench: Bench)
 
 def test_a_graceful_stop_ends_the_running_job_and_keeps_the_queued_one(bench: Any, tmp_path: Path) -> None:
     """The running one is interrupted, the queued one waits for the next start."""
-    held = bench.jobs.submit("hold", {})
+    held = bench.jobs.submit("hold", {}, LOCAL)
     bench.entered.wait(WAIT)
-    queued = bench.jobs.submit("count", {"to": 1})
+    queued = bench.jobs.submit("count", {"to": 1}, LOCAL)
     bench.jobs.close()
     assert bench.jobs.get(held.id).error["code"] == "interrupted"
     assert bench.jobs.get(queued.id).state == "queued"
@@ -165,10 +167,10 @@ def test_a_graceful_stop_ends_the_running_job_and_keeps_the_queued_one(bench: An
 
 def test_each_change_of_state_leaves_an_event(bench: Bench) -> None:
     """Submitted and ended, with the request and the result."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 1}).id)
+    job = bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id)
     events = [(event.action, event.detail) for event in bench.repository.events() if event.resource == job.id]
     assert events == [
-        ("submit job", {"kind": "count", "request": {"to": 1}}),
+        ("submit job", {"kind": "count", "request": {"to": 1, "by": LOCAL.to_json()}}),
         ("job succeeded", {"result": {"counted": 1}}),
     ]
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, Header, Query, Request, Response
 
 from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid
+from service.people import LOCAL, Person
 from service.problems import MEDIA
 from service.store.records import JobRecord
 from service.views import job_view
@@ -37,6 +38,11 @@ def workspace(request: Request) -> Workspace:
     """The application's workspace."""
     found: Workspace = request.app.state.workspace
     return found
+
+
+def person(request: Request) -> Person:
+    """Who asks; authentication is still to come, so whoever works on this machine."""
+    return LOCAL
 
 
 def page(
@@ -84,6 +90,7 @@ def tagged(found: dict[str, Any], response: Response) -> dict[str, Any]:
 
 
 Work: TypeAlias = Annotated[Workspace, Depends(workspace)]
+By: TypeAlias = Annotated[Person, Depends(person)]
 Asking: TypeAlias = Annotated[Page, Depends(page)]
 Expected: TypeAlias = Annotated[str, Depends(if_match)]
 JSON_BODY = [Depends(json_only)]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
 
 from service.api.bodies import DatasetBody, PageOf
-from service.api.common import Asking, Work, media_type, refuses
+from service.api.common import Asking, By, Work, media_type, refuses
 from service.errors import MediaRefused, TooLarge
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -39,6 +39,7 @@ def multipart_only(request: Request) -> None:
 )
 def add_dataset(
     work: Work,
+    by: By,
     file: Annotated[UploadFile, File(description="CSV (UTF-8, comma, header) or Parquet.")],
     name: Annotated[str | None, Form(max_length=200, description="The file's name unless given.")] = None,
 ) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def add_dataset(
         raise MediaRefused(f"{given or 'the file'!r} is {file.content_type}; a .csv or .parquet file is accepted")
     if (file.size or 0) > work.settings.most_upload:
         raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
-    return work.add_dataset(file.file, name or given[:200] or "table", suffix)
+    return work.add_dataset(file.file, name or given[:200] or "table", suffix, by=by)
 
 
 @router.get("", response_model=PageOf[DatasetBody], responses=refuses(), summary="List data sets")

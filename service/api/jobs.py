@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
 
 from service.api.bodies import JobBody, PageOf
-from service.api.common import Asking, Work, refuses
+from service.api.common import Asking, By, Work, refuses
 from service.store.records import FINISHED
 from service.workspace import Workspace
 
@@ -32,9 +32,9 @@ def get_job(work: Work, job: str) -> dict[str, Any]:
 
 
 @router.post("/{job}/cancel", response_model=JobBody, responses=refuses(404, 409), summary="Cancel a job")
-def cancel_job(work: Work, job: str) -> dict[str, Any]:
+def cancel_job(work: Work, by: By, job: str) -> dict[str, Any]:
     """Cancel a job: a queued one at once, a running one at its next step."""
-    return work.cancel(job)
+    return work.cancel(job, by=by)
 
 
 @router.get(

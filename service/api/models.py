@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.bodies import JobBody, ModelAsked, ModelBody, PageOf
-from service.api.common import LOCATION, Asking, Work, accepted, json_only, media_type, refuses
+from service.api.common import LOCATION, Asking, By, Work, accepted, json_only, media_type, refuses
 from service.errors import RequestInvalid, TooLarge
+from service.people import Person
 from service.store.records import JobRecord
 from service.workspace import Workspace
 
@@ -54,18 +55,18 @@ _BODY = {
     openapi_extra=_BODY,
     summary="Train or adopt a model",
 )
-async def make_model(work: Work, request: Request, response: Response) -> dict[str, Any]:
+async def make_model(work: Work, by: By, request: Request, response: Response) -> dict[str, Any]:
     """Train a model on a data set, or take over a LightGBM model file; the job's result is `{"model"}`.
 
     A model file is checked before anything loads it: a malformed one is refused at once.
     """
     if media_type(request) == "multipart/form-data":
         async with request.form(max_files=1, max_fields=20) as form:
-            job = await run_in_threadpool(_adopt, work, form)
+            job = await run_in_threadpool(_adopt, work, by, form)
     else:
         json_only(request)
         asked = _read(ModelAsked, await _json(request))
-        job = await run_in_threadpool(_train, work, asked)
+        job = await run_in_threadpool(_train, work, by, asked)
     return accepted(job, response)
 
 
@@ -81,10 +82,11 @@ def get_model(work: Work, model: str) -> dict[str, Any]:
     return work.model(model)
 
 
-def _train(work: Workspace, asked: ModelAsked) -> JobRecord:
+def _train(work: Workspace, by: Person, asked: ModelAsked) -> JobRecord:
     return work.train(
         asked.dataset,
         asked.target,
+        by=by,
         seed=asked.seed,
         thresholds=asked.thresholds,
         schema=asked.corrected,
@@ -92,7 +94,7 @@ def _train(work: Workspace, asked: ModelAsked) -> JobRecord:
     )
 
 
-def _adopt(work: Workspace, form: FormData) -> JobRecord:
+def _adopt(work: Workspace, by: Person, form: FormData) -> JobRecord:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise RequestInvalid("body.file: give a LightGBM model as text")
@@ -107,6 +109,7 @@ def _adopt(work: Workspace, form: FormData) -> JobRecord:
         file.file,
         asked.dataset,
         asked.target,
+        by=by,
         classes=asked.classes,
         seed=asked.seed,
         thresholds=asked.thresholds,

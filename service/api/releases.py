@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service.api.bodies import JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
-from service.api.common import JSON_BODY, LOCATION, Asking, Work, accepted, refuses
+from service.api.common import JSON_BODY, LOCATION, Asking, By, Work, accepted, refuses
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -20,12 +20,13 @@ router = APIRouter(prefix="/v1/releases", tags=["releases"])
     responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
     summary="Put a revision in force",
 )
-def make_release(work: Work, asked: ReleaseAsked, response: Response) -> dict[str, Any]:
+def make_release(work: Work, by: By, asked: ReleaseAsked, response: Response) -> dict[str, Any]:
     """Make a release of a revision; the job's result is `{"release"}`. Nothing serves it before it is activated."""
     job = work.make_release(
         asked.ruleset,
         asked.name,
         asked.mode,
+        by=by,
         revision=asked.revision,
         strategy=asked.strategy,
         dataset=asked.dataset,
@@ -53,9 +54,9 @@ def get_release(work: Work, release: str) -> dict[str, Any]:
     responses=refuses(400, 404, 413, 415),
     summary="Put a release in service",
 )
-def activate_release(work: Work, release: str, asked: ReasonAsked) -> dict[str, Any]:
+def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Decide by this release under its name from the next request on."""
-    return work.activate(release, asked.reason, asked.author)
+    return work.activate(release, asked.reason, by=by.signing(asked.author))
 
 
 @router.post(
@@ -65,9 +66,9 @@ def activate_release(work: Work, release: str, asked: ReasonAsked) -> dict[str, 
     responses=refuses(400, 404, 409, 413, 415),
     summary="Take a release out of service",
 )
-def roll_back_release(work: Work, release: str, asked: ReasonAsked) -> dict[str, Any]:
+def roll_back_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """The release that was active before under the name serves again; it is the answer."""
-    return work.roll_back(release, asked.reason, asked.author)
+    return work.roll_back(release, asked.reason, by=by.signing(asked.author))
 
 
 @router.post(
@@ -76,6 +77,6 @@ def roll_back_release(work: Work, release: str, asked: ReasonAsked) -> dict[str,
     responses=refuses(404, 501),
     summary="Approve a release (not there yet)",
 )
-def approve_release(work: Work, release: str) -> dict[str, Any]:
+def approve_release(work: Work, by: By, release: str) -> dict[str, Any]:
     """Approvals come with a later version: the answer is 501."""
-    return work.approve(release)
+    return work.approve(release, by=by)

@@ -20,7 +20,7 @@ from service.api.bodies import (
     RuleSetBody,
     RuleSetItem,
 )
-from service.api.common import ETAG, JSON_BODY, LOCATION, Asking, Expected, Work, accepted, refuses, tagged
+from service.api.common import ETAG, JSON_BODY, LOCATION, Asking, By, Expected, Work, accepted, refuses, tagged
 
 router = APIRouter(prefix="/v1/rulesets", tags=["rule sets"])
 AtRevision: TypeAlias = Annotated[
@@ -38,10 +38,11 @@ TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
     responses={202: {"headers": LOCATION}, **refuses(400, 413, 415, 501)},
     summary="Extract rules from a model",
 )
-def make_ruleset(work: Work, asked: RuleSetAsked, response: Response) -> dict[str, Any]:
+def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) -> dict[str, Any]:
     """Summarise a model in a few rules; the job's result is `{"ruleset"}`."""
     job = work.extract(
         asked.model,
+        by=by,
         method=asked.method,
         max_clauses=asked.max_clauses,
         seed=asked.seed,
@@ -77,9 +78,12 @@ def get_ruleset(work: Work, ruleset: str, response: Response, revision: AtRevisi
     responses={**TAGGED, **refuses(400, 404, 412, 413, 415, 428)},
     summary="Edit a rule set",
 )
-def edit_ruleset(work: Work, ruleset: str, expected: Expected, asked: EditsAsked, response: Response) -> dict[str, Any]:
+def edit_ruleset(
+    work: Work, by: By, ruleset: str, expected: Expected, asked: EditsAsked, response: Response
+) -> dict[str, Any]:
     """Make edits, all or none; of many writes from one revision exactly one succeeds."""
-    found = work.edit(ruleset, expected, asked.edits, reason=asked.reason, author=asked.author, asserts=asked.asserts)
+    author = by.signing(asked.author)
+    found = work.edit(ruleset, expected, asked.edits, reason=asked.reason, by=author, asserts=asked.asserts)
     return tagged(found, response)
 
 
@@ -92,7 +96,7 @@ def edit_ruleset(work: Work, ruleset: str, expected: Expected, asked: EditsAsked
     summary="Settle conflicts",
 )
 def resolve_conflicts(
-    work: Work, ruleset: str, expected: Expected, asked: ResolutionAsked, response: Response
+    work: Work, by: By, ruleset: str, expected: Expected, asked: ResolutionAsked, response: Response
 ) -> dict[str, Any]:
     """Settle one conflict or, with no rules named, all; nothing to settle is fine and changes nothing."""
     found = work.resolve(
@@ -100,10 +104,10 @@ def resolve_conflicts(
         expected,
         asked.rules or (),
         asked.strategy,
+        by=by.signing(asked.author),
         outcome=asked.outcome,
         weights=asked.weights,
         reason=asked.reason,
-        author=asked.author,
     )
     return tagged(found, response)
 
