@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ruleedit.errors import ExtractionFailed, NoRows, NotThereYet, Refused, did_you_mean
 from ruleedit.matching import Indices, Matrix
-from ruleedit.regions import box_clauses, check_rule, clause_cost
+from ruleedit.regions import box_clauses, check_rule, clause_cost, rule_box
 from ruleedit.rules import Outcome, Rule, RuleSet
 from ruleedit.schema import Schema
 from ruleedit.surrogate.fidelity import Fidelity, RuleFigures, fidelity, wilson
@@ -84,6 +85,7 @@ def extract(
     max_iterations: int | None = None,
     seconds: float | None = None,
     progress: Progress | None = None,
+    start: RuleSet | None = None,
 ) -> Extraction:
     """Extract an ordered rule set that answers as a model does.
 
@@ -114,6 +116,11 @@ def extract(
         A limit of time by choice. A result that it cut says so and needn't come out the same again.
     progress : callable, optional
         Called with the steps done and all steps; what it raises ends the search.
+    start : RuleSet, optional
+        Rules to begin with, such as last month's extraction. They compete with those found, are
+        bettered like them and win a tie; a rule that stays keeps its wording. Disabled rules, those
+        that leave their rows to the model, and what no interval or set of categories can say don't
+        take part, nor do any with the method ``aix360-brcg``.
 
     Returns
     -------
@@ -138,9 +145,11 @@ def extract(
     _check_limits(max_clauses, max_iterations, seconds)
     _check_rows(rows, answers, schema, splits)
     deadline = None if seconds is None else time.monotonic() + seconds
-    task = Task(rows, answers, schema, splits, max_clauses, seed, max_iterations, deadline, progress)
+    task = Task(
+        rows, answers, schema, splits, max_clauses, seed, max_iterations, deadline, progress, _as_found(start, schema)
+    )
     found = extractor(task)
-    rules = _rule_set(found, schema)
+    rules = _rule_set(found, schema, () if start is None else start.rules)
     return Extraction(
         rules=rules,
         method=method,
@@ -188,11 +197,29 @@ def _check_rows(rows: Matrix, answers: Indices, schema: Schema, splits: Splits) 
         )
 
 
-def _rule_set(found: Found, schema: Schema) -> RuleSet:
-    """The boxes as rules; those that say nothing are left out."""
+def _as_found(start: RuleSet | None, schema: Schema) -> Found | None:
+    """The rules to begin with as boxes; None where no class is their default."""
+    top = None if start is None else start.default.top(schema.classes)
+    if start is None or top is None:
+        return None
+    tops = [(rule, rule.outcome.top(schema.classes)) for rule in start if rule.enabled]
+    boxes = ((rule_box(rule, schema), schema.classes.index(outcome)) for rule, outcome in tops if outcome is not None)
+    return Found(tuple(boxes), schema.classes.index(top))
+
+
+def _is_simple(rule: Rule, schema: Schema) -> bool:
+    """Whether a rule has no more clauses than it needs."""
+    box = rule_box(rule, schema)
+    shortest = [] if box.is_empty else box_clauses(box, schema)
+    return len(shortest) == 1 and clause_cost(rule) <= clause_cost(replace(rule, clauses=shortest[0]))
+
+
+def _rule_set(found: Found, schema: Schema, known: Sequence[Rule] = ()) -> RuleSet:
+    """The boxes as rules, in the words of the known rules that say the same; those that say nothing are left out."""
     rules: list[Rule] = []
+    words = {rule_box(rule, schema): rule.clauses for rule in known if _is_simple(rule, schema)}
     for box, outcome in found.boxes:
-        for clauses in box_clauses(box, schema):
+        for clauses in box_clauses(box, schema, words.get(box, ())):
             rule = Rule(f"R{len(rules) + 1}", clauses, Outcome.of(schema.classes[outcome]))
             check_rule(rule, schema)
             rules.append(rule)

@@ -13,7 +13,7 @@ interval *or* missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ruleedit.matching import Indices, Matrix
-from ruleedit.regions import NumberSet, TextSet, ValueSet, after
+from ruleedit.regions import Box, NumberSet, TextSet, ValueSet, after, before
 from ruleedit.rules import ZERO
 from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate.task import Splits
@@ -98,6 +98,12 @@ class NumberBins:
         start = -math.inf if low == 0 else after(float(self.cuts[low - 1]), whole)
         end = math.inf if high == len(self.cuts) else float(self.cuts[high])
         return NumberSet.of([(start, end)], False, self.feature)
+
+    def allowed(self, values: ValueSet) -> Allowed:
+        """The bins whose values are in a set."""
+        inside = [float(cut) in values for cut in self.cuts]
+        last = isinstance(values, NumberSet) and bool(values.intervals) and values.intervals[-1][1] == math.inf
+        return np.array([*inside, last, values.missing])
 
     def cost(self, allowed: Allowed) -> int:
         """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
@@ -198,6 +204,12 @@ class TextBins:
         members = [texts[code] for code, is_in in zip(self.named, allowed[:-2], strict=True) if is_in != inverted]
         return TextSet.of(members, inverted, False, self.feature)
 
+    def allowed(self, values: ValueSet) -> Allowed:
+        """The bins whose values are in a set."""
+        texts = {code: text for text, code in self.feature.code_of.items()}
+        others = isinstance(values, TextSet) and values.inverted
+        return np.array([*(texts[code] in values for code in self.named), others, values.missing])
+
     def cost(self, allowed: Allowed) -> int:
         """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
         if not allowed[:-1].any():
@@ -239,7 +251,9 @@ def _without_values(gains: Floats, has_missing: bool, most: int) -> Iterator[Opt
         yield Option(present, 1, size, nothing, inside=False)
 
 
-def bin_features(rows: Matrix, answers: Indices, schema: Schema, splits: Splits = ()) -> list[Bins]:
+def bin_features(
+    rows: Matrix, answers: Indices, schema: Schema, splits: Splits = (), keep: Sequence[Box] = ()
+) -> list[Bins]:
     """The bins of every feature that has something to tell apart, in schema order.
 
     Parameters
@@ -253,25 +267,32 @@ def bin_features(rows: Matrix, answers: Indices, schema: Schema, splits: Splits 
     splits : sequence of mappings
         Per feature the model's thresholds and their gain; empty where they aren't known, and
         then the cuts are quantiles. A numeric feature of a known model without thresholds is left out.
+    keep : sequence of Box
+        Rules that the bins must be able to say: their bounds are cuts, their categories have names.
 
     Returns
     -------
     list of Bins
-        At most `MOST_FEATURES`.
+        At most `MOST_FEATURES`, and those of the kept boxes.
     """
     found: list[Bins] = []
+    named = {name for box in keep for name, _ in box.sets}
     for place, feature in enumerate(schema.features):
         column = rows[:, place]
-        if not _tells(column):
+        if feature.name not in named and not _tells(column):
             continue
+        kept = [box.by_feature[feature.name] for box in keep if feature.name in box.by_feature]
         if feature.is_number:
             known = splits[place] if splits else quantile_splits(column)
-            numbers = number_bins(column, place, feature, known)
+            numbers = number_bins(column, place, feature, known, kept)
             if len(numbers.cuts) or numbers.has_missing:
                 found.append(numbers)
         else:
-            found.append(text_bins(column, answers, place, feature))
-    return found if len(found) <= MOST_FEATURES else _most_telling(found, rows, answers, splits)
+            found.append(text_bins(column, answers, place, feature, kept))
+    if len(found) <= MOST_FEATURES:
+        return found
+    telling = _most_telling(found, rows, answers, splits)
+    return [each for each in found if each in telling or each.feature.name in named]
 
 
 def _tells(column: Floats) -> bool:
@@ -281,13 +302,32 @@ def _tells(column: Floats) -> bool:
     return bool(len(present)) and (bool(missing.any()) or bool((present != present[0]).any()))
 
 
-def number_bins(column: Floats, place: int, feature: Feature, splits: Mapping[float, float]) -> NumberBins:
-    """Bins between the thresholds, rounded so that no value of the column changes sides."""
+def number_bins(
+    column: Floats, place: int, feature: Feature, splits: Mapping[float, float], keep: Sequence[ValueSet] = ()
+) -> NumberBins:
+    """Bins between the thresholds, rounded so that no value of the column changes sides.
+
+    The bounds of the sets in ``keep`` are cuts as they stand, each in place of one that separates the same values.
+    """
     cuts = readable_cuts(column, feature, splits)
+    bounds = _bounds(keep, feature)
+    if bounds:
+        present = np.sort(column[~np.isnan(column)])
+        sides = set(np.searchsorted(present, bounds, side="right").tolist())
+        cuts = {cut: cuts[cut] for cut in cuts if int(np.searchsorted(present, cut, side="right")) not in sides}
     ranked = sorted(cuts, key=lambda cut: (-cuts[cut], cut))[:MOST_CUTS]
-    kept = sorted(ranked)
-    weights = np.array([cuts[cut] for cut in kept], dtype=float)
+    kept = sorted([*ranked, *bounds])
+    most = max(cuts.values(), default=1.0)
+    weights = np.array([cuts.get(cut, most) for cut in kept], dtype=float)
     return NumberBins(place, feature, np.array(kept, dtype=float), weights, bool(np.isnan(column).any()))
+
+
+def _bounds(keep: Sequence[ValueSet], feature: Feature) -> list[float]:
+    """The cuts that the sets need: the ends of their intervals, and the values before their starts."""
+    whole = feature.kind == "integer"
+    intervals = [interval for values in keep if isinstance(values, NumberSet) for interval in values.intervals]
+    found = {high for _, high in intervals} | {before(low, whole) for low, _ in intervals if low > -math.inf}
+    return sorted(bound for bound in found if math.isfinite(bound))
 
 
 def readable_cuts(column: Floats, feature: Feature, splits: Mapping[float, float]) -> dict[float, float]:
@@ -368,8 +408,13 @@ def quantile_splits(column: Floats) -> dict[float, float]:
     return splits
 
 
-def text_bins(column: Floats, answers: Indices, place: int, feature: Feature) -> TextBins:
-    """Bins for the categories that tell most about the answers: the furthest from the usual share of classes."""
+def text_bins(
+    column: Floats, answers: Indices, place: int, feature: Feature, keep: Sequence[ValueSet] = ()
+) -> TextBins:
+    """Bins for the categories that tell most about the answers: the furthest from the usual share of classes.
+
+    Those that the sets in ``keep`` name have bins too.
+    """
     missing = np.isnan(column)
     codes = column[~missing].astype(np.intp)
     shift = 1 if feature.kind == "boolean" else 0
@@ -379,7 +424,9 @@ def text_bins(column: Floats, answers: Indices, place: int, feature: Feature) ->
     telling = np.abs(counts - counts.sum(axis=1, keepdims=True) * usual).sum(axis=1)
     seen = [code for code in range(1, len(counts)) if counts[code].sum() > 0]
     best = sorted(seen, key=lambda code: (-telling[code], code))[:MOST_NAMED]
-    others = bool(counts[0].any()) or len(best) < len(seen)
+    members = {text for values in keep if isinstance(values, TextSet) for text in values.members}
+    best += [code for code in (feature.code_of[text] + shift for text in members) if code not in best]
+    others = bool(counts[0].any()) or not set(seen) <= set(best)
     return TextBins(place, feature, tuple(code - shift for code in sorted(best)), others, bool(missing.any()))
 
 

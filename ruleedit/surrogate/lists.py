@@ -99,6 +99,15 @@ class Draft:
             mask &= allowed.take(data.columns[place])
         return mask
 
+    @classmethod
+    def of(cls, box: Box, outcome: int, bins: Sequence[Bins]) -> Draft | None:
+        """A rule from its region; None where bins can't say it."""
+        places = {each.feature.name: place for place, each in enumerate(bins)}
+        if box.is_empty or not box.sets or not all(name in places for name, _ in box.sets):
+            return None
+        found = cls(outcome, {places[name]: bins[places[name]].allowed(values) for name, values in box.sets})
+        return found if found.box(bins) == box else None
+
     def box(self, bins: Sequence[Bins]) -> Box:
         """The rule's region."""
         return Box.of({bins[place].feature.name: bins[place].values(allowed) for place, allowed in self.sets.items()})

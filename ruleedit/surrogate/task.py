@@ -20,7 +20,8 @@ class Task:
     """A model's answers on encoded rows, and the limits of the search for rules that say the same.
 
     ``max_clauses`` and ``max_iterations`` are None where the method's own default holds,
-    ``deadline`` is a reading of the monotonic clock, or None for no limit of time.
+    ``deadline`` is a reading of the monotonic clock, or None for no limit of time. ``start`` are
+    rules to begin with, such as last month's: they compete with those found and win a tie.
     """
 
     rows: Matrix
@@ -32,6 +33,7 @@ class Task:
     max_iterations: int | None = None
     deadline: float | None = None
     progress: Progress | None = None
+    start: Found | None = None
 
     @property
     def is_late(self) -> bool:

@@ -48,12 +48,14 @@ class Column:
 
 def extract_tree(task: Task) -> Found:
     """Extract an ordered rule set from CARTs; deterministic for a seed."""
-    bins = bin_features(task.rows, task.answers, task.schema, task.splits)
+    known = task.start
+    keep = [box for box, _ in known.boxes] if known else []
+    bins = bin_features(task.rows, task.answers, task.schema, task.splits, keep)
     budget = MOST_CLAUSES if task.max_clauses is None else task.max_clauses
     data = Binned.of(bins, *_sample(task, SEARCH_ROWS))
     rounds = ROUNDS if task.max_iterations is None else min(ROUNDS, task.max_iterations)
     trial = data.take(_spread(len(data), TRIAL_ROWS))
-    starts = list(_starts(data, budget, task.seed)) if bins else []
+    starts = [*_known(known, bins), *_starts(data, budget, task.seed)] if bins else []
     tried: list[tuple[int, int, Draftlist]] = []
     steps = len(starts) + FINALISTS
     for number, start in enumerate(starts):
@@ -76,6 +78,13 @@ def extract_tree(task: Task) -> Found:
     best = improve(best, data, budget, rounds, task)
     task.report(steps, steps)
     return _found(best, bins, "seconds" if task.is_late else None)
+
+
+def _known(start: Found | None, bins: Sequence[Bins]) -> Iterator[Draftlist]:
+    """The rules to begin with, as far as the bins can say them."""
+    if start is not None:
+        drafts = [Draft.of(box, outcome, bins) for box, outcome in start.boxes]
+        yield Draftlist([draft for draft in drafts if draft is not None], start.default)
 
 
 def _found(best: Draftlist, bins: Sequence[Bins], cut: str | None) -> Found:
