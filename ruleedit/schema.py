@@ -222,10 +222,14 @@ class Schema:
         return content_hash(self.to_json())
 
 
+def canonical_json(data: Any) -> str:
+    """``data`` as canonical JSON: sorted keys, no spaces; raises `ValueError` for NaN and infinities."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def content_hash(data: Any) -> str:
-    """SHA-256 of ``data`` as canonical JSON (sorted keys, no spaces, UTF-8)."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    """SHA-256 of ``data`` as canonical JSON in UTF-8."""
+    return hashlib.sha256(canonical_json(data).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _texts(data: Any, where: str) -> tuple[str, ...]:
