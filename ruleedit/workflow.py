@@ -14,7 +14,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit, read_weights
 from ruleedit.errors import Refused, RuleTextError, SettlementRefused
 from ruleedit.matching import Matrix, region_mask
-from ruleedit.models import TableModel, split_points
+from ruleedit.models import TableModel, outcome_codes, split_points
 from ruleedit.rules import Outcome
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
@@ -38,15 +38,19 @@ def extract_rules(
     method: str = DEFAULT_METHOD,
     max_clauses: int | None = None,
     seed: int = 0,
+    probabilities: bool = False,
+    stability: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Draft, Extraction]:
     """Extract rules from a model's answers on a table, with figures on held-out rows.
 
     ``rows`` (n, features) are encoded. Of the table that the model was trained on its hold-out is
     held out here too; of another table a seeded quarter is, so that the figures are always of rows
-    that the rules weren't made from.
+    that the rules weren't made from. ``probabilities`` asks for outcomes that are the model's mean
+    distribution, ``stability`` for so many extractions from other rows: `ruleedit.surrogate.extract`.
     """
-    answers = model.outcomes(rows)
+    proba = model.proba(rows)
+    answers = outcome_codes(proba, model.thresholds)
     held = model.held_out(rows)
     if len(held) == len(rows):
         held = stratified_quarter(answers, seed)
@@ -61,6 +65,8 @@ def extract_rules(
         seed=seed,
         holdout=(rows[held], answers[held]),
         progress=progress,
+        probabilities=proba[training] if probabilities else None,
+        stability=stability,
     )
     origin: dict[str, Any] = {"model": model.file.hash, "fingerprint": model.background.fingerprint, "seed": seed}
     return Draft.of(found.rules, model.schema, origin | found.to_json()), found

@@ -32,6 +32,7 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
         asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
         model = tasks.train(asked | by, watch)["model"]
         asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
+        asked |= {"probabilities": False}
         found = tasks.extract(asked | by, watch)
         edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, by=SERVICE)
         asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}

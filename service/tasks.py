@@ -29,6 +29,7 @@ from service.shelf import Shelf
 from service.store.files import Files
 from service.store.records import Event, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
 from service.store.repository import Repository
+from service.views import fidelity_view
 
 
 class Tasks:
@@ -78,6 +79,7 @@ class Tasks:
             method=request["method"] or DEFAULT_METHOD,
             max_clauses=request["max_clauses"],
             seed=request["seed"],
+            probabilities=request["probabilities"],
             progress=watch,
         )
         watch.check()
@@ -92,7 +94,8 @@ class Tasks:
         detail = {"model": record.id, "revision": draft.revision}
         self._repository.add_ruleset(made, first, Event("extract rules", made.id, _by(request).name, detail=detail))
         self._shelf.keep_draft(made.id, draft)
-        return {"ruleset": made.id, "revision": draft.revision, "rules": len(draft.rules), "clauses": found.clauses}
+        counts = {"rules": len(draft.rules), "clauses": found.clauses}
+        return {"ruleset": made.id, "revision": draft.revision, **counts, **fidelity_view(found)}
 
     def release(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
         """Put a revision in force as a release; nothing serves it before it is activated."""

@@ -9,6 +9,7 @@ from ruleedit.conflicts import open_conflicts
 from ruleedit.drafts import Draft, rule_json, settlement_json
 from ruleedit.formats import canonical
 from ruleedit.rules import RuleSet
+from ruleedit.surrogate import Extraction
 from service.store.records import Dataset, JobRecord, ModelRecord, ReleaseRecord, RuleSetRecord
 
 
@@ -50,6 +51,13 @@ def ruleset_view(record: RuleSetRecord, draft: Draft) -> dict[str, Any]:
         "open_conflicts": [list(conflict.rules) for conflict in open_conflicts(draft.rules, draft.schema)],
         "origin": dict(draft.origin),
     }
+
+
+def fidelity_view(found: Extraction) -> dict[str, Any]:
+    """How far the rules agree with the model, on held-out rows where there are any, and where they don't."""
+    measured = (found.holdout or found.train).to_json()
+    missed = None if found.unexplained is None else found.unexplained.to_json()
+    return {"fidelity": measured, "unexplained": missed, "notes": list(found.notes)}
 
 
 def history_view(draft: Draft, moments: dict[str, str]) -> dict[str, Any]:

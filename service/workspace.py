@@ -203,6 +203,7 @@ class Workspace:
         by: Person,
         method: str | None = None,
         max_clauses: int | None = None,
+        probabilities: bool = False,
         seed: int = 0,
         dataset: str | None = None,
         name: str | None = None,
@@ -216,7 +217,7 @@ class Workspace:
         if method is not None and method not in METHODS:
             raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
         request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
-        return self._jobs.submit("extract", request | {"seed": seed, "name": name}, by)
+        return self._jobs.submit("extract", request | {"probabilities": probabilities, "seed": seed, "name": name}, by)
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from ruleedit.datasets import loans
+from ruleedit.formats import canonical
 from tests.commandline import Shop, answer, done, refused, run, three_classes
 
 
@@ -239,6 +240,42 @@ class TestExtract:
         shown = done("extract", shop.grader, "--data", shop.grades, "--out", tmp_path / "r.json").out
         assert re.search(r"\nR1 +IF size .* THEN ", shown)
         assert re.search(r"\n\d+ rules, \d+ clauses agree with the model on \d+\.\d% of held-out rows \(tree, ", shown)
+        assert re.search(r"95% interval \d+\.\d% to \d+\.\d%\)\n", shown)
+        assert re.search(r"\nwhere the model says high +\d+ +\d+\.\d% +\d+\.\d% to \d+\.\d%\n", shown)
+
+    def test_says_where_the_rules_are_wrong(self, shop: Shop, tmp_path: Path) -> None:
+        """The share that they don't explain is what fidelity leaves, for people and machines."""
+        extract = ("extract", shop.model, "--data", shop.csv, "--out", tmp_path / "r.json", "--max-clauses", 2)
+        found = answer(*extract)
+        missed = found["unexplained"]
+        assert missed["share"] == pytest.approx(1.0 - found["fidelity"]["holdout"])
+        assert missed["measured"] == "holdout"
+        assert found["measured"]["holdout"]["by_class"].keys() == {"approve", "deny"}
+        shown = done(*extract).out
+        assert f"unexplained: {100 * missed['share']:.1f}% of rows, mostly " in shown
+        for region in missed["regions"]:
+            assert f"  {region['where']}: {region['rows']} rows, " in shown
+
+    def test_rules_answer_with_probabilities_where_asked(self, shop: Shop, tmp_path: Path) -> None:
+        """The same rules and answers; each outcome is a distribution that sums to 1."""
+        out = tmp_path / "r.json"
+        answer("extract", shop.model, "--data", shop.csv, "--out", out, "--max-clauses", 10, "--probabilities")
+        plain, spread = (predictions(rules, shop.csv, tmp_path / "p.csv") for rules in (shop.rules, out))
+        for column in ("outcome", "rule"):
+            assert (plain[column] == spread[column]).all()
+        shares = spread["p_approve"].astype(float)
+        assert (shares + spread["p_deny"].astype(float)).tolist() == pytest.approx([1.0] * len(shares))
+        assert ((shares > 0.0) & (shares < 1.0)).any()
+
+    def test_says_how_stable_the_rules_are_where_asked(self, shop: Shop, tmp_path: Path) -> None:
+        """A figure for each rule and the default, in JSON, in the rule file and as a column."""
+        extract = ("extract", shop.grader, "--data", shop.grades, "--out", tmp_path / "r.json", "--stability", 2)
+        found = answer(*extract)
+        rules = canonical.read(tmp_path / "r.json")
+        assert list(found["stability"]) == [*rules.rules.ids, "default"]
+        assert rules.origin["stability"] == found["stability"]
+        assert re.search(r"back\n", done("show", tmp_path / "r.json").out)
+        assert "1 to 200" in refused("refused", *extract[:-1], 1_000)
 
 
 class TestPredict:

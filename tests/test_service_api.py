@@ -775,6 +775,18 @@ def test_decisions_go_on_while_releases_are_switched(api: Api, ruleset: dict[str
     assert all(response.status_code == 200 and response.json()["release"] in releases for response in found)
 
 
+def test_an_extraction_says_how_far_it_agrees(api: Api, made: Made) -> None:
+    """Fidelity with its interval, by class and by rule, and where the rules are wrong; probabilities on request."""
+    body = {"model": made.model, "max_clauses": 4, "method": "tree", "probabilities": True}
+    found = api.result("/v1/rulesets", body)
+    low, high = found["fidelity"]["interval"]
+    assert low < found["fidelity"]["agreement"] < high
+    assert found["unexplained"]["share"] == pytest.approx(1.0 - found["fidelity"]["agreement"])
+    rules = api.get(f"/v1/rulesets/{found['ruleset']}").json()["rules"]
+    assert [rule["id"] for rule in rules] == [one["rule"] for one in found["fidelity"]["rules"]]
+    assert any(", " in rule["outcome"] for rule in rules)
+
+
 # --- jobs ------------------------------------------------------------------------------------
 
 

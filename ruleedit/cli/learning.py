@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ruleedit.cli.common import Data, Json, Out, Seed, json_text, number, print_json, say, share, table, watching
 from ruleedit.errors import FileRefused, NotThereYet, RuleTextError
+from ruleedit.regions import box_text
 from ruleedit.rules import number_text
 from ruleedit.schema import Schema
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ruleedit.models import TableModel
+    from ruleedit.surrogate import Extraction
+    from ruleedit.surrogate.unexplained import Unexplained
 
 Target = Annotated[str, typer.Option("--target", help="The column that the model predicts.")]
 Thresholds = Annotated[
@@ -125,6 +128,12 @@ def extract(
     method: Annotated[str | None, typer.Option("--method", help="tree or aix360-brcg.")] = None,
     max_clauses: Annotated[int | None, typer.Option("--max-clauses", help="The budget of clauses.")] = None,
     ground: Annotated[Path | None, typer.Option("--ground", help="Rules to carry over.")] = None,
+    probabilities: Annotated[
+        bool, typer.Option("--probabilities", help="Outcomes are the model's mean probabilities where a rule decides.")
+    ] = False,
+    stability: Annotated[
+        int, typer.Option("--stability", min=0, help="Extract so often again from other rows, to say how stable it is.")
+    ] = 0,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -143,22 +152,65 @@ def extract(
     prepare(chosen)
     began = time.perf_counter()
     with watching("extracting", as_json) as watch:
-        draft, found = extract_rules(model, rows, method=chosen, max_clauses=max_clauses, seed=seed, progress=watch)
+        draft, found = extract_rules(
+            model,
+            rows,
+            method=chosen,
+            max_clauses=max_clauses,
+            seed=seed,
+            probabilities=probabilities,
+            stability=stability,
+            progress=watch,
+        )
     seconds = time.perf_counter() - began
     canonical.write(draft, out)
-    fidelity = {"train": found.train.agreement, "holdout": found.holdout.agreement if found.holdout else None}
     if as_json:
-        figures: dict[str, object] = {"rules": len(found.rules), "clauses": found.clauses, "fidelity": fidelity}
-        figures |= {"method": found.method, "seconds": seconds, "cut": found.cut, "notes": list(found.notes)}
-        print_json(figures)
+        print_json(extraction_json(found) | {"seconds": seconds})
         return
     from ruleedit.cli.showing import show_rules
 
     show_rules(draft)
-    agrees = f" agree with the model on {share(fidelity['holdout'])} of held-out rows" if found.holdout else ""
-    say(f"\n{len(found.rules)} rules, {found.clauses} clauses{agrees} ({found.method}, {seconds:.1f} s)")
+    show_extraction(found, seconds)
+
+
+def extraction_json(found: Extraction) -> dict[str, Any]:
+    """An extraction as ``extract --json`` prints it; ``measured`` has the figures of each class and rule."""
+    figures = found.to_json()
+    train, holdout = figures.pop("train"), figures.pop("holdout")
+    fidelity = {"train": train["agreement"], "holdout": None if holdout is None else holdout["agreement"]}
+    return figures | {"fidelity": fidelity, "measured": {"train": train, "holdout": holdout}}
+
+
+def show_extraction(found: Extraction, seconds: float) -> None:
+    """How far the rules agree with the model, by class too, and where they don't."""
+    rows = "training rows" if found.holdout is None else "held-out rows"
+    measured = found.holdout or found.train
+    agree = f"agree with the model on {share(measured.agreement)} of {rows}"
+    made = f"({found.method}, {seconds:.1f} s; 95% interval {_span(measured.interval)})"
+    say(f"\n{len(found.rules)} rules, {found.clauses} clauses {agree} {made}")
+    shares = [
+        (f"where the model says {one.name}", number(one.rows), share(one.agreement), _span(one.interval))
+        for one in measured.by_class
+    ]
+    table(("", rows, "rules agree", "95% interval"), shares, right=(rows, "rules agree", "95% interval"))
+    if found.unexplained is not None and found.unexplained.wrong:
+        _show_unexplained(found.unexplained)
     for note in found.notes:
         say(f"note: {note}")
+
+
+def _show_unexplained(missed: Unexplained) -> None:
+    model, said, rows = missed.pairs[0]
+    first = f"{said} for the model's {model} ({number(rows)} of {number(missed.wrong)})"
+    say(f"unexplained: {share(missed.wrong / missed.rows)} of rows, {'mostly ' if missed.pairs[1:] else ''}{first}")
+    for region in missed.regions:
+        text = box_text(region.box, missed.schema)
+        rate = "" if not region.rows else f", {share(region.wrong / region.rows)} of them unexplained"
+        say(f"  {text}: {number(region.rows)} rows{rate}")
+
+
+def _span(interval: tuple[float, float] | None) -> str:
+    return "" if interval is None else f"{share(interval[0])} to {share(interval[1])}"
 
 
 def read_thresholds(given: list[str]) -> dict[str, float]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -88,20 +88,27 @@ def export(
 
 def show_rules(draft: Draft) -> None:
     """The rules as a table; what is special about one stands below its text."""
-    figures = _figures(draft)
+    figures, stable = _figures(draft), draft.origin.get("stability") or {}
     rows: list[tuple[object, ...]] = []
     for rule in draft.rules:
-        covered, precision = figures.get(rule.id, ("", "")) if not rule.asserted or rule.confirmed else ("", "")
-        rows.append((rule.id, rule, covered, precision))
+        kept = not rule.asserted or rule.confirmed
+        covered, precision = figures.get(rule.id, ("", "")) if kept else ("", "")
+        rows.append((rule.id, rule, covered, precision, _stable(stable, rule.id) if kept else ""))
         state = [word for word, on in (("asserted", rule.asserted), ("disabled", not rule.enabled)) if on]
         if rule.remainder_of:
             state.append(f"remainder of {rule.remainder_of}")
         if state:
-            rows.append(("", f"({', '.join(state)})", "", ""))
+            rows.append(("", f"({', '.join(state)})", "", "", ""))
     covered, precision = figures.get("default", ("", ""))
-    rows.append(("", f"OTHERWISE {draft.rules.default}", covered, precision))
-    held, agrees = "held-out\nrows", "model\nagrees"
-    table(("rule", "", held, agrees), rows, right=(held, agrees))
+    rows.append(("", f"OTHERWISE {draft.rules.default}", covered, precision, _stable(stable, "default")))
+    columns = ("rule", "", "held-out\nrows", "model\nagrees", *(("comes\nback",) if stable else ()))
+    table(columns, [row[: len(columns)] for row in rows], right=columns[2:])
+
+
+def _stable(stable: Any, rule: str) -> str:
+    """How much of a rule came back from other rows, as a share."""
+    figure = stable.get(rule) if isinstance(stable, Mapping) else None
+    return share(figure, 0) if isinstance(figure, float) else ""
 
 
 def _figures(draft: Draft) -> dict[str, tuple[str, str]]:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,11 @@ from ruleedit.surrogate.fidelity import Fidelity, RuleFigures, fidelity, wilson
 from ruleedit.surrogate.task import Extractor, Found, Progress, Splits, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from ruleedit.surrogate.estimator import RuleSurrogate
+    from ruleedit.surrogate.unexplained import Unexplained
 
 
 def _tree(task: Task) -> Found:
@@ -49,6 +53,8 @@ class Extraction:
 
     ``clauses`` is the sum of `ruleedit.regions.clause_cost`; ``cut`` names the limit that ended the
     search early, None where none did; ``notes`` say in words what a reader should know.
+    ``unexplained`` says where the rules answer otherwise than the model, ``stability`` (where it was
+    asked for) how much of each rule comes back from other rows: `ruleedit.surrogate.stability`.
     """
 
     rules: RuleSet
@@ -58,6 +64,8 @@ class Extraction:
     holdout: Fidelity | None = None
     cut: str | None = None
     notes: tuple[str, ...] = ()
+    unexplained: Unexplained | None = None
+    stability: Mapping[str, float | None] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON; the rules themselves have formats of their own."""
@@ -69,6 +77,8 @@ class Extraction:
             "holdout": None if self.holdout is None else self.holdout.to_json(),
             "cut": self.cut,
             "notes": list(self.notes),
+            "unexplained": None if self.unexplained is None else self.unexplained.to_json(),
+            "stability": None if self.stability is None else dict(self.stability),
         }
 
 
@@ -86,6 +96,8 @@ def extract(
     seconds: float | None = None,
     progress: Progress | None = None,
     start: RuleSet | None = None,
+    probabilities: npt.NDArray[np.float64] | None = None,
+    stability: int = 0,
 ) -> Extraction:
     """Extract an ordered rule set that answers as a model does.
 
@@ -121,6 +133,11 @@ def extract(
         bettered like them and win a tie; a rule that stays keeps its wording. Disabled rules, those
         that leave their rows to the model, and what no interval or set of categories can say don't
         take part, nor do any with the method ``aix360-brcg``.
+    probabilities : array, optional
+        What the model answers on the rows; shape (n, classes). Each outcome is then the mean
+        distribution where the rule decides: `ruleedit.surrogate.probabilities`.
+    stability : int
+        How often to extract again from rows drawn anew, for a figure of how stable each rule is; 0 is never.
 
     Returns
     -------
@@ -141,6 +158,9 @@ def extract(
     Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984 (``tree``). Dash,
     Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018 (``aix360-brcg``).
     """
+    from ruleedit.surrogate.probabilities import with_probabilities
+    from ruleedit.surrogate.unexplained import unexplained, why_no_rule
+
     extractor = _extractor(method)
     _check_limits(max_clauses, max_iterations, seconds)
     _check_rows(rows, answers, schema, splits)
@@ -149,7 +169,13 @@ def extract(
         rows, answers, schema, splits, max_clauses, seed, max_iterations, deadline, progress, _as_found(start, schema)
     )
     found = extractor(task)
-    rules = _rule_set(found, schema, () if start is None else start.rules)
+    rules, notes = _rule_set(found, schema, () if start is None else start.rules), list(found.notes)
+    if not rules.rules:
+        notes.append(why_no_rule(task, str(rules.default)))
+    stable = _stability(rules, task, extractor, stability) if stability else None
+    if probabilities is not None:
+        rules, more = with_probabilities(rules, rows, probabilities, schema)
+        notes.extend(more)
     return Extraction(
         rules=rules,
         method=method,
@@ -157,8 +183,19 @@ def extract(
         train=fidelity(rules, rows, answers, schema),
         holdout=None if holdout is None or not len(holdout[0]) else fidelity(rules, *holdout, schema),
         cut=found.cut,
-        notes=(*found.notes, *_notes(rules, max_clauses)),
+        notes=tuple(notes),
+        unexplained=unexplained(rules, rows, answers, schema, splits=splits, holdout=holdout, seed=seed),
+        stability=stable,
     )
+
+
+def _stability(rules: RuleSet, task: Task, extractor: Extractor, extractions: int) -> dict[str, float | None]:
+    from ruleedit.surrogate.stability import stability
+
+    def again(other: Task) -> RuleSet:
+        return _rule_set(extractor(other), task.schema)
+
+    return stability(rules, task, again, extractions, progress=task.progress)
 
 
 def _extractor(method: str) -> Extractor:
@@ -224,13 +261,6 @@ def _rule_set(found: Found, schema: Schema, known: Sequence[Rule] = ()) -> RuleS
             check_rule(rule, schema)
             rules.append(rule)
     return RuleSet(tuple(rules), Outcome.of(schema.classes[found.default]))
-
-
-def _notes(rules: RuleSet, max_clauses: int | None) -> tuple[str, ...]:
-    if rules.rules:
-        return ()
-    more = "" if max_clauses is None else f"; more than {max_clauses} clauses may find some"
-    return (f"no rule agrees with the model better than answering {rules.default} for every row{more}",)
 
 
 def __getattr__(name: str) -> Any:

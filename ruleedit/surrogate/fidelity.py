@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ruleedit.errors import NoRows
-from ruleedit.matching import Indices, Matrix, box_mask, decide, outcome_codes
+from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_codes
 from ruleedit.regions import rule_box
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
+
+#: The ends of a 95% interval.
+Interval: TypeAlias = tuple[float, float]
 
 #: The normal quantile of a two-sided 95% interval.
 Z95 = 1.959963984540054
@@ -23,18 +26,44 @@ class RuleFigures:
     """One rule on some rows.
 
     ``covered`` rows lie in its region; ``decided`` of them are its own, as no earlier rule holds
-    them; ``precision`` is the share of these on which the model answers as the rule says, None where
-    there are none. The default's id is ``default``.
+    them; ``precision`` is the share of these on which the model answers as the rule says, and
+    ``interval`` its 95% interval (Wilson, 1927); None where there are none. The default's id is
+    ``default``: what it decides are the rows of which the rules say nothing.
     """
 
     rule: str
     covered: int
     decided: int
     precision: float | None
+    interval: Interval | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON."""
-        return {"rule": self.rule, "covered": self.covered, "decided": self.decided, "precision": self.precision}
+        return {
+            "rule": self.rule,
+            "covered": self.covered,
+            "decided": self.decided,
+            "precision": self.precision,
+            "interval": None if self.interval is None else list(self.interval),
+        }
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class: on ``rows`` rows the model answers it, and on the share ``agreement`` of them the rules do too.
+
+    ``interval`` is the share's 95% interval; both are None where the model never answers it.
+    """
+
+    name: str
+    rows: int
+    agreement: float | None
+    interval: Interval | None
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        interval = None if self.interval is None else list(self.interval)
+        return {"rows": self.rows, "agreement": self.agreement, "interval": interval}
 
 
 @dataclass(frozen=True)
@@ -42,15 +71,14 @@ class Fidelity:
     """The agreement of a rule set with a model's answers on some rows.
 
     ``agreement`` is the share of rows with the same outcome, ``interval`` its 95% interval (Wilson,
-    1927). ``by_class`` gives, for each class of the schema, the share of the rows on which the model
-    answers it where the rules do too; None where the model never does. ``rules`` are in order and
+    1927). ``by_class`` has the classes in schema order, ``rules`` the enabled rules in theirs, and
     ``default`` is for the rows that no rule holds.
     """
 
     rows: int
     agreement: float
-    interval: tuple[float, float]
-    by_class: tuple[tuple[str, float | None], ...]
+    interval: Interval
+    by_class: tuple[ClassFigures, ...]
     rules: tuple[RuleFigures, ...]
     default: RuleFigures
 
@@ -60,7 +88,7 @@ class Fidelity:
             "rows": self.rows,
             "agreement": self.agreement,
             "interval": list(self.interval),
-            "by_class": dict(self.by_class),
+            "by_class": {figures.name: figures.to_json() for figures in self.by_class},
             "rules": [figures.to_json() for figures in self.rules],
             "default": self.default.to_json(),
         }
@@ -108,20 +136,24 @@ def fidelity(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> 
         rows=len(rows),
         agreement=float(agrees.mean()),
         interval=wilson(int(agrees.sum()), len(rows)),
-        by_class=tuple(
-            (name, float(agrees[answers == place].mean()) if (answers == place).any() else None)
-            for place, name in enumerate(schema.classes)
-        ),
+        by_class=tuple(_class_figures(name, agrees[answers == place]) for place, name in enumerate(schema.classes)),
         rules=tuple(figures),
         default=_figures("default", int(own[0]), int(own[0]), right[0]),
     )
 
 
 def _figures(rule: str, covered: int, decided: int, right: float) -> RuleFigures:
-    return RuleFigures(rule, covered, decided, float(right) / decided if decided else None)
+    if not decided:
+        return RuleFigures(rule, covered, decided, None)
+    return RuleFigures(rule, covered, decided, float(right) / decided, wilson(round(right), decided))
 
 
-def wilson(hits: int, rows: int, z: float = Z95) -> tuple[float, float]:
+def _class_figures(name: str, agrees: Mask) -> ClassFigures:
+    rows, hits = len(agrees), int(agrees.sum())
+    return ClassFigures(name, rows, hits / rows, wilson(hits, rows)) if rows else ClassFigures(name, 0, None, None)
+
+
+def wilson(hits: int, rows: int, z: float = Z95) -> Interval:
     """The interval of a share of rows (Wilson, 1927): it stays inside 0 to 1 and says something at 0 and 1 too.
 
     Examples

@@ -119,6 +119,7 @@ class RuleSetAsked(Asked):
     model: Id
     max_clauses: Annotated[int, Field(ge=1, le=10_000)] | None = None
     method: Annotated[str, Field(max_length=40)] | None = None
+    probabilities: bool = Field(default=False, description="Outcomes are the model's mean probabilities.")
     seed: Seed = 0
     dataset: Id | None = Field(default=None, description="The rows to extract from; the model's own unless given.")
     name: Name | None = None

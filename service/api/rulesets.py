@@ -45,6 +45,7 @@ def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) ->
         by=by,
         method=asked.method,
         max_clauses=asked.max_clauses,
+        probabilities=asked.probabilities,
         seed=asked.seed,
         dataset=asked.dataset,
         name=asked.name,

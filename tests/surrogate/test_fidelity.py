@@ -62,8 +62,24 @@ def test_the_parts_make_up_the_whole(seed: int) -> None:
     by_rule = math.fsum((one.precision or 0.0) * one.decided for one in (*found.rules, found.default))
     assert by_rule / found.rows == pytest.approx(found.agreement)
     counts = np.bincount(case.answers, minlength=len(case.schema.classes))
-    by_class = math.fsum((one or 0.0) * count for (_, one), count in zip(found.by_class, counts, strict=True))
+    assert [(one.name, one.rows) for one in found.by_class] == list(zip(case.schema.classes, counts, strict=True))
+    by_class = math.fsum((one.agreement or 0.0) * one.rows for one in found.by_class)
     assert by_class / found.rows == pytest.approx(found.agreement)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_every_share_lies_in_its_interval(seed: int) -> None:
+    """Overall, by class and by rule; where there is no share there is no interval."""
+    case, rules = random_rules(seed)
+    found = fidelity(rules, *case.given)
+    shares = [(found.agreement, found.interval)]
+    shares += [(one.agreement, one.interval) for one in found.by_class]
+    shares += [(one.precision, one.interval) for one in (*found.rules, found.default)]
+    for share, interval in shares:
+        assert (share is None) == (interval is None)
+        if share is not None and interval is not None:
+            assert 0.0 <= interval[0] <= share <= interval[1] <= 1.0
+            assert interval[0] < interval[1]
 
 
 def test_a_rule_that_decides_nothing_has_no_precision() -> None:
@@ -76,7 +92,8 @@ def test_a_rule_that_decides_nothing_has_no_precision() -> None:
 
 def test_a_class_that_the_model_never_answers_has_no_figure() -> None:
     """Nor is the agreement on a class without rows a number."""
-    assert dict(fidelity(RULES, *CASE.given).by_class)["middle"] is None
+    middle = fidelity(RULES, *CASE.given).by_class[1]
+    assert (middle.name, middle.rows, middle.agreement, middle.interval) == ("middle", 0, None, None)
 
 
 def test_a_disabled_rule_has_no_figures() -> None:
@@ -110,10 +127,13 @@ def test_the_figures_go_into_json() -> None:
     found = fidelity(RULES, *CASE.given)
     data = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert data["agreement"] == found.agreement
-    assert data["by_class"] == dict(found.by_class)
+    assert {name: one["agreement"] for name, one in data["by_class"].items()} == {
+        one.name: one.agreement for one in found.by_class
+    }
     assert [one["rule"] for one in data["rules"]] == ["R1", "R2"]
     assert data["default"]["decided"] == found.default.decided
     assert data["interval"] == list(found.interval)
+    assert tuple(data["rules"][0]["interval"]) == found.rules[0].interval
 
 
 @pytest.mark.parametrize(

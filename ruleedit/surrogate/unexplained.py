@@ -1,0 +1,224 @@
+"""Where a surrogate is wrong, itself shown as regions, and why no rule came out where none did.
+
+The regions come from a short search for rows on which rules and model disagree more often than
+elsewhere: subgroup discovery by weighted relative accuracy (Lavrač, Kavšek, Flach, Todorovski:
+*Subgroup Discovery with CN2-SD*, JMLR 5, 2004), with our conditions and prices per clause. They are
+found on the rows that the rules were made from and measured on others where there are any.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_codes
+from ruleedit.regions import Box, box_text
+from ruleedit.rules import RuleSet
+from ruleedit.schema import Schema
+from ruleedit.surrogate.binarise import Bins, Floats, bin_features
+from ruleedit.surrogate.fidelity import Interval, wilson
+from ruleedit.surrogate.lists import Binned, Draft, extend
+from ruleedit.surrogate.task import Splits, Task
+
+#: So many regions at most, of so many clauses each: more would not be read.
+MOST_REGIONS, MOST_CLAUSES = 3, 3
+#: A region is this many times as often wrong as the rules are overall.
+LIFT = 1.5
+#: A region rests on so many wrong rows at least.
+LEAST_WRONG = 5
+#: Regions are searched for on at most so many rows, drawn with a seed; the figures are of all.
+SEARCH_ROWS = 20_000
+#: Where no rule came out larger budgets are tried on at most so many rows.
+TRIAL_ROWS = 4_000
+TRIED_BUDGETS = (2, 4, 8, 16, 32)
+
+
+@dataclass(frozen=True)
+class WrongRegion:
+    """A region in which rules and model disagree often.
+
+    Of its ``rows`` rows ``wrong`` are answered otherwise by the rules; ``interval`` is the 95%
+    interval of that share, None without rows. Rows of an earlier region aren't counted again.
+    """
+
+    box: Box
+    rows: int
+    wrong: int
+    interval: Interval | None
+
+    def to_json(self, schema: Schema) -> dict[str, Any]:
+        """As JSON, with the region as text."""
+        interval = None if self.interval is None else list(self.interval)
+        return {"where": box_text(self.box, schema), "rows": self.rows, "wrong": self.wrong, "interval": interval}
+
+
+@dataclass(frozen=True)
+class Unexplained:
+    """The rows on which rules and model disagree: how many of how many, how, and mostly where.
+
+    ``pairs`` counts them by the model's answer and what the rules say, the commonest first.
+    ``measured`` says on which rows: ``holdout`` or ``train``.
+    """
+
+    schema: Schema
+    measured: str
+    rows: int
+    wrong: int
+    pairs: tuple[tuple[str, str, int], ...]
+    regions: tuple[WrongRegion, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "measured": self.measured,
+            "rows": self.rows,
+            "wrong": self.wrong,
+            "share": self.wrong / self.rows,
+            "interval": list(wilson(self.wrong, self.rows)),
+            "pairs": [{"model": model, "rules": said, "rows": rows} for model, said, rows in self.pairs],
+            "regions": [region.to_json(self.schema) for region in self.regions],
+        }
+
+
+def unexplained(
+    rules: RuleSet,
+    rows: Matrix,
+    answers: Indices,
+    schema: Schema,
+    *,
+    splits: Splits = (),
+    holdout: tuple[Matrix, Indices] | None = None,
+    seed: int = 0,
+) -> Unexplained:
+    """Find where a rule set answers otherwise than the model.
+
+    Parameters
+    ----------
+    rules : RuleSet
+        The surrogate. Rows that it leaves to the model are never wrong.
+    rows, answers : Matrix, Indices
+        Encoded rows (n, features), NaN for missing, and the model's answers there as places in
+        ``schema.classes`` (n,): the regions are found on these.
+    schema : Schema
+        The schema of both.
+    splits : sequence of mappings
+        The model's thresholds; see `ruleedit.surrogate.extract`.
+    holdout : pair of Matrix and Indices, optional
+        Other rows and answers, on which the regions are measured then.
+    seed : int
+        Draws the rows of the search where there are more than `SEARCH_ROWS`.
+
+    Returns
+    -------
+    Unexplained
+        At most `MOST_REGIONS` disjoint regions (an earlier one's rows aren't in a later one), each
+        on `LEAST_WRONG` wrong rows or more and `LIFT` times as often wrong as all where they were found.
+    """
+    found = _regions(rules, rows, answers, schema, splits, seed)
+    measured = "train" if holdout is None or not len(holdout[0]) else "holdout"
+    there, true = (rows, answers) if measured == "train" or holdout is None else holdout
+    said, wrong = _disagreement(rules, there, true, schema)
+    regions: list[WrongRegion] = []
+    left = np.ones(len(there), dtype=bool)
+    for box in found:
+        inside = box_mask(box, there, schema) & left
+        left &= ~inside
+        count, missed = int(inside.sum()), int(wrong[inside].sum())
+        regions.append(WrongRegion(box, count, missed, wilson(missed, count) if count else None))
+    pairs = _pairs(true[wrong], said[wrong], schema)
+    return Unexplained(schema, measured, len(there), int(wrong.sum()), pairs, tuple(regions))
+
+
+def _disagreement(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> tuple[Indices, Mask]:
+    codes = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
+    said: Indices = codes[decide(rules, rows, schema)]
+    return said, (said != answers) & (said >= 0)
+
+
+def _pairs(answers: Indices, said: Indices, schema: Schema) -> tuple[tuple[str, str, int], ...]:
+    """How often the model answers one class and the rules another."""
+    size = len(schema.classes)
+    counts = np.bincount(answers * size + said, minlength=size * size)
+    order = [int(pair) for pair in np.argsort(-counts, kind="stable") if counts[pair]]
+    return tuple((schema.classes[pair // size], schema.classes[pair % size], int(counts[pair])) for pair in order)
+
+
+def _regions(
+    rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema, splits: Splits, seed: int
+) -> tuple[Box, ...]:
+    """Boxes with a high share of wrong rows, the most telling first."""
+    if len(rows) > SEARCH_ROWS:
+        kept = np.sort(np.random.default_rng(seed).choice(len(rows), SEARCH_ROWS, replace=False))
+        rows, answers = rows[kept], answers[kept]
+    _, wrong = _disagreement(rules, rows, answers, schema)
+    if wrong.sum() < LEAST_WRONG:
+        return ()
+    bins = bin_features(rows, wrong.astype(np.intp), schema, splits)
+    data = Binned.of(bins, rows, wrong.astype(np.intp))
+    share = float(wrong.mean())
+    # Where the rules are wrong most of the time more often than that may be impossible: half of what is left will do.
+    bar = min(LIFT * share, (1.0 + share) / 2.0)
+    boxes: list[Box] = []
+    left = np.arange(len(data))
+    for _ in range(MOST_REGIONS):
+        region = _worst(data, left, np.where(wrong[left], 1.0 - bar, -bar))
+        if region is None:
+            break
+        inside = region.mask(data)[left]
+        if wrong[left[inside]].sum() < LEAST_WRONG or wrong[left[inside]].mean() < bar:
+            break
+        boxes.append(region.box(bins))
+        left = left[~inside]
+    return tuple(boxes)
+
+
+def _worst(data: Binned, rows: Indices, worth: Floats) -> Draft | None:
+    """The box whose rows are worth most, a clause costing about what chance would give it."""
+    if not len(rows) or not data.bins:
+        return None
+    best: Draft | None = None
+    score = 0.0
+    price = max(1.0, float(np.sqrt((worth**2).sum()) / 5.0))
+    for weight in (1.0, 3.0, 9.0):
+        # Wide conditions come before narrow ones where wrong rows weigh more.
+        region = Draft(1)
+        extend(region, data, rows, np.where(worth > 0.0, weight * worth, worth), price, MOST_CLAUSES)
+        inside = region.mask(data)[rows]
+        left = MOST_CLAUSES - region.cost(data.bins)
+        if left > 0 and weight > 1.0:
+            extend(region, data, rows[inside], worth[inside], price, MOST_CLAUSES)
+            inside = region.mask(data)[rows]
+        value = float(worth[inside].sum()) - price * region.cost(data.bins)
+        if region.sets and value > score:
+            best, score = region, value
+    return best
+
+
+def why_no_rule(task: Task, default: str) -> str:
+    """Say why no rule came out, and what to raise: the least budget of clauses with which one does, where one does.
+
+    Larger budgets are tried by trees on at most `TRIAL_ROWS` rows.
+    """
+    from ruleedit.surrogate.tree import extract_tree
+
+    counts = np.bincount(task.answers, minlength=len(task.schema.classes))
+    others = int(counts.sum() - counts.max())
+    begins = f"no rule agrees with the model better than answering {default} for every row"
+    bins: list[Bins] = bin_features(task.rows, task.answers, task.schema, task.splits)
+    if not bins:
+        return f"{begins}: no feature tells these rows apart; give rows that differ in what the model looks at"
+    kept = np.unique(np.linspace(0, len(task.rows) - 1, min(len(task.rows), TRIAL_ROWS)).astype(np.intp))
+    answers = task.answers[kept]
+    least = 1 if task.max_clauses is None else task.max_clauses + 1
+    for budget in [budget for budget in TRIED_BUDGETS if budget >= least]:
+        if answers.min() == answers.max():
+            break
+        trial = Task(task.rows[kept], answers, task.schema, task.splits, budget, task.seed)
+        if extract_tree(trial).boxes:
+            return f"{begins} with so few clauses; raise max_clauses to {budget}"
+    return (
+        f"{begins}: the {others:,} of {len(task.rows):,} rows that it answers otherwise lie scattered among the rest;"
+        " more clauses don't help, more rows or another decision threshold may"
+    )
