@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
-from ruleedit.matching import Indices, Matrix
-from ruleedit.overlay import BY, Answers
+from ruleedit.drafts import Draft, Step
+from ruleedit.matching import Matrix
+from ruleedit.overlay import BY
 from ruleedit.regions import box_text
 from ruleedit.release import Release
 from ruleedit.rules import number_text
-from ruleedit.schema import Schema
+from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode
 
 
@@ -21,8 +24,10 @@ from ruleedit.tables import encode
 class Decision:
     """One row's answer.
 
-    ``rule`` is the feedback rule that holds the row, None where nothing is asked. ``moved`` holds
-    the values that the model was asked about instead of the row's own (soft overlay).
+    ``rule`` is the feedback rule that holds the row, None where nothing is asked. ``reason_codes``
+    say for programs what ``reasons`` say for people. ``change`` says why the outcome isn't the
+    model's own, None where it is. ``moved`` holds the values that the model was asked about
+    instead of the row's own (soft overlay).
     """
 
     outcome: str
@@ -31,6 +36,8 @@ class Decision:
     rule: str | None
     by: str
     reasons: tuple[str, ...]
+    reason_codes: tuple[str, ...]
+    change: Mapping[str, Any] | None
     warnings: tuple[str, ...]
     moved: dict[str, float | str | None] | None = None
 
@@ -43,6 +50,8 @@ class Decision:
             "rule": self.rule,
             "by": self.by,
             "reasons": list(self.reasons),
+            "reason_codes": list(self.reason_codes),
+            "change": self.change,
             "warnings": list(self.warnings),
         }
         if self.moved is not None:
@@ -60,69 +69,152 @@ def decide_encoded(release: Release, rows: Matrix, warnings: list[list[str]]) ->
     """Decide encoded rows (n, features) that come with their warnings."""
     answers = release.answer(rows)
     moved = {int(row): place for place, row in enumerate(answers.moved_rows)}
-    reasons = _reasons(release, rows, answers)
+    grounds = Grounds(release)
+    described = grounds.described(rows)
     classes = release.schema.classes
     own = answers.model_outcomes
-    return [
-        Decision(
-            outcome=classes[answers.outcomes[row]],
-            probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
-            model_outcome=None if own is None else classes[own[row]],
-            rule=release.labels[answers.held[row]] if answers.held[row] >= 0 else None,
-            by=BY[answers.by[row]],
-            reasons=reasons[row],
-            warnings=tuple(warnings[row]),
-            moved=_changed_values(release.schema, rows[row], answers.moved[moved[row]]) if row in moved else None,
+    decisions = []
+    for row in range(len(rows)):
+        held, outcome = int(answers.held[row]), int(answers.outcomes[row])
+        ground = grounds.of(held, int(described[row]))
+        changed = own is not None and outcome != int(own[row])
+        decisions.append(
+            Decision(
+                outcome=classes[outcome],
+                probabilities=dict(zip(classes, answers.probabilities[row].tolist(), strict=True)),
+                model_outcome=None if own is None else classes[own[row]],
+                rule=release.labels[held] if held >= 0 else None,
+                by=BY[answers.by[row]],
+                reasons=ground.reasons,
+                reason_codes=ground.codes,
+                change=ground.change if changed else None,
+                warnings=tuple(warnings[row]),
+                moved=changed_values(release.schema, rows[row], answers.moved[moved[row]]) if row in moved else None,
+            )
         )
-        for row in range(len(rows))
-    ]
+    return decisions
 
 
 def row_warnings(rows: Matrix, schema: Schema) -> list[list[str]]:
-    """What to beware of in each encoded row: categories never seen, and numbers outside the schema's range."""
-    warnings: list[list[str]] = [[] for _ in range(len(rows))]
-    for place, feature in enumerate(schema.features):
-        column = rows[:, place]
-        if feature.kind == "categorical":
-            for row in np.flatnonzero(column == 0.0):
-                warnings[row].append(f"{feature.name}: a category never seen before")
-        elif feature.is_number:
-            low = -np.inf if feature.low is None else feature.low
-            high = np.inf if feature.high is None else feature.high
-            for row in np.flatnonzero((column < low) | (column > high)):
-                seen = f"is outside the schema's range, {number_text(low)} to {number_text(high)}"
-                warnings[row].append(f"{feature.name}: {number_text(column[row])} {seen}")
-    return warnings
+    """What to beware of in each encoded row; see `warner`."""
+    warn = warner(schema)
+    return [warn(row) for row in rows.tolist()]
 
 
-def _reasons(release: Release, rows: Matrix, answers: Answers) -> list[tuple[str, ...]]:
-    """For each row the rule that holds it, and else the rule that describes what the model does there."""
-    if release.draft is None or release.feedback is None:
-        return [()] * len(rows)
-    described = release.describe(rows)
-    return [_reason(release, int(held), described, row) for row, held in enumerate(answers.held)]
+def warner(schema: Schema) -> Callable[[Sequence[float]], list[str]]:
+    """What says what to beware of in one encoded row: missing values, unseen categories, numbers out of range."""
+    ranges = [_range(feature) for feature in schema.features]
+
+    def warn(row: Sequence[float]) -> list[str]:
+        odd = [place for place, (low, high) in enumerate(ranges) if not low <= row[place] <= high]
+        return [_warning(schema.features[place], row[place]) for place in odd]
+
+    return warn
 
 
-def _reason(release: Release, held: int, described: Indices, row: int) -> tuple[str, ...]:
-    assert release.draft is not None
-    assert release.feedback is not None
-    rules = release.draft.rules
-    if held >= 0:
-        rule = release.feedback.rules[held]
+def _range(feature: Feature) -> tuple[float, float]:
+    """The encoded values that nothing has to be said of; a missing one is in no range."""
+    if not feature.is_number:
+        return 1.0 if feature.kind == "categorical" else 0.0, np.inf
+    return -np.inf if feature.low is None else feature.low, np.inf if feature.high is None else feature.high
+
+
+def _warning(feature: Feature, value: float) -> str:
+    if value != value:
+        return f"{feature.name}: the value is missing"
+    if not feature.is_number:
+        return f"{feature.name}: a category never seen before"
+    low, high = _range(feature)
+    allowed = f"{number_text(low)} to {number_text(high)}"
+    return f"{feature.name}: {number_text(value)} is outside the schema's range, {allowed}"
+
+
+@dataclass(frozen=True)
+class Ground:
+    """Why a row is decided as it is: for people, for programs, and what to blame where the outcome was changed."""
+
+    reasons: tuple[str, ...]
+    codes: tuple[str, ...]
+    change: Mapping[str, Any]
+
+
+class Grounds:
+    """The grounds of one release's decisions, each worked out once.
+
+    A row's ground depends only on the feedback rule that holds it and on the rule that describes
+    the model there, so there are few. ``name`` is what a collateral change is blamed on: the
+    release's id, or its revision where it has none.
+    """
+
+    def __init__(self, release: Release, name: str | None = None) -> None:
+        self.release = release
+        revision = release.draft.revision if release.draft is not None else release.model.file.hash
+        self._collateral = {"cause": "collateral", "release": name or revision}
+        self._known: dict[tuple[int, int], Ground] = {}
+
+    def described(self, rows: Matrix) -> npt.NDArray[np.intp]:
+        """For each encoded row the place of the rule that describes the model there, -1 for none; shape (n,)."""
+        if self.release.draft is None:
+            return np.full(len(rows), -1, dtype=np.intp)
+        return self.release.describe(rows)
+
+    def of(self, held: int, described: int) -> Ground:
+        """The ground of a row that this feedback rule holds and this rule describes, by place; -1 for none."""
+        key = (held, -1 if held >= 0 else described)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._made(*key)
+        return known
+
+    def _made(self, held: int, described: int) -> Ground:
+        draft, feedback = self.release.draft, self.release.feedback
+        if draft is None or feedback is None:
+            return Ground((), (), self._collateral)
+        if held < 0:
+            if described < 0:
+                said = f"the model; no rule describes it, the default says {draft.rules.default}"
+                return Ground((said,), ("described:default",), self._collateral)
+            rule = draft.rules.rules[described]
+            said = f"the model; described by {rule.id}: {rule}"
+            return Ground((said,), (f"described:{rule.id}",), self._collateral)
+        reason, code = self._held(held)
+        # Where a rule says `model` nothing is asked: a change there is nobody's edit.
+        change = self._edited(held) if feedback.rules[held].asks else self._collateral
+        return Ground((reason,), (code,), change)
+
+    def _held(self, held: int) -> tuple[str, str]:
+        assert self.release.draft is not None
+        assert self.release.feedback is not None
+        rule = self.release.feedback.rules[held]
         if rule.kind == "uncovered":
-            return (f"{rule.id}: rows that an edit took from {rule.source} THEN {rule.outcome}",)
-        known = {other.id: other for other in rules}
+            said = f"{rule.id}: rows that an edit took from {rule.source} THEN {rule.outcome}"
+            return said, f"uncovered:{rule.source}"
+        known = {other.id: other for other in self.release.draft.rules}
         if rule.source in known:
-            return (f"{rule.source}: {known[rule.source]}",)
-        where = box_text(rule.region.parts[0].box, release.schema) if rule.region.parts else ""
-        return (f"{rule.id}: settled where {where} THEN {rule.outcome}",)
-    if described[row] < 0:
-        return (f"the model; no rule describes it, the default says {rules.default}",)
-    rule_id = rules.rules[described[row]].id
-    return (f"the model; described by {rule_id}: {rules.rules[described[row]]}",)
+            return f"{rule.source}: {known[rule.source]}", f"asserted:{rule.source}"
+        where = box_text(rule.region.parts[0].box, self.release.schema) if rule.region.parts else ""
+        return f"{rule.id}: settled where {where} THEN {rule.outcome}", f"settled:{rule.id}"
+
+    def _edited(self, held: int) -> dict[str, Any]:
+        assert self.release.draft is not None
+        assert self.release.feedback is not None
+        rule = self.release.feedback.rules[held]
+        edits = [{"edit": step.edit, "revision": step.revision} for step in edits_of(self.release.draft, rule.source)]
+        return {"cause": "edit", "rule": rule.id, "edits": edits}
 
 
-def _changed_values(schema: Schema, old: Matrix, new: Matrix) -> dict[str, float | str | None]:
+def edits_of(draft: Draft, source: str) -> Iterator[Step]:
+    """The edits that stand and that made a rule (or, of the form R1+R2, several) what it is, oldest first."""
+    rules = set(source.split("+"))
+    for place in draft.standing:
+        step = draft.history[place]
+        touched = {rule.id for _, rule in (*step.change.out, *step.change.put)}
+        settled = () if step.change.settlements is None else step.change.settlements[1]
+        if touched & rules or any(rules.issuperset(settlement.rules) for settlement in settled):
+            yield step
+
+
+def changed_values(schema: Schema, old: Matrix, new: Matrix) -> dict[str, float | str | None]:
     """The values that differ between a row and the row that the model was asked about."""
     changed: dict[str, float | str | None] = {}
     for place, feature in enumerate(schema.features):

@@ -117,12 +117,12 @@ class Draft:
     @property
     def undoable(self) -> int | None:
         """The step that `undo` would take back."""
-        return self._stacks()[0]
+        return next(reversed(self._stacks()[0]), None)
 
     @property
     def redoable(self) -> int | None:
         """The step that `redo` would make again."""
-        return self._stacks()[1]
+        return next(reversed(self._stacks()[1]), None)
 
     def commit(self, edit: str, rules: RuleSet, *, reason: str, author: str) -> Draft:
         """Append a step that makes ``rules`` of the present rule set."""
@@ -165,7 +165,12 @@ class Draft:
         step = Step(edit, author, reason, change, content, revision, undoes, redoes)
         return replace(self, rules=rules, history=(*self.history, step))
 
-    def _stacks(self) -> tuple[int | None, int | None]:
+    @property
+    def standing(self) -> tuple[int, ...]:
+        """The steps that made the present rule set, oldest first: those that nobody took back."""
+        return tuple(self._stacks()[0])
+
+    def _stacks(self) -> tuple[list[int], list[int]]:
         done: list[int] = []
         undone: list[int] = []
         for place, step in enumerate(self.history):
@@ -176,7 +181,7 @@ class Draft:
             else:
                 done.append(place)
                 undone = []
-        return done[-1] if done else None, undone[-1] if undone else None
+        return done, undone
 
 
 def check_default(outcome: Outcome, schema: Schema) -> None:

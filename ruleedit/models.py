@@ -261,16 +261,16 @@ class TableModel:
         They are our codes. In an adopted model a known category is the file's own code and one
         never seen is NaN: what LightGBM itself does with a pandas category that it doesn't know.
         """
-        if not self._file_codes:
+        if not self.file_codes:
             return rows
         rows = rows.copy(order="K")
-        for place, codes in self._file_codes:
+        for place, codes in self.file_codes:
             rows[:, place] = codes[np.nan_to_num(rows[:, place], nan=len(codes) - 1).astype(np.intp)]
         return rows
 
     @cached_property
-    def _file_codes(self) -> tuple[tuple[int, Reals], ...]:
-        """For each category column of an adopted model: the file's code for ours, for unseen (0) and for missing."""
+    def file_codes(self) -> tuple[tuple[int, Reals], ...]:
+        """For each category column of an adopted model its place and the file's codes: unseen, ours, missing."""
         if not self.adopted:
             return ()
         return tuple(

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ruleedit.decisions import decide_encoded, decide_rows, row_warnings
+from ruleedit.decisions import decide_encoded, decide_rows, edits_of, row_warnings
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import MissingColumns, ValueRefused
@@ -17,6 +17,7 @@ from ruleedit.modelfolder import load as load_model
 from ruleedit.release import Release, load, prediction_table
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode, read
+from ruleedit.workflow import resolve_conflicts
 from tests.commandline import Shop
 
 MODES = ("overlay-hard", "overlay-soft", "retrain")
@@ -45,7 +46,8 @@ class TestAgreement:
     def test_in_json(self, shop: Shop, frame: pd.DataFrame) -> None:
         """The keys of the contract; `moved` only where a row was moved."""
         for decision in decide_rows(load(shop.release("overlay-soft")), frame):
-            keys = ["outcome", "probabilities", "model_outcome", "rule", "by", "reasons", "warnings"]
+            keys = ["outcome", "probabilities", "model_outcome", "rule", "by", "reasons", "reason_codes", "change"]
+            keys += ["warnings"]
             assert list(decision.to_json()) == keys + ["moved"] * (decision.by == "moved")
 
 
@@ -87,6 +89,47 @@ class TestReasons:
         assert described == {"the model;"}
 
 
+class TestChanges:
+    @pytest.mark.parametrize("mode", [*MODES, "graft"])
+    def test_every_change_names_its_edit_or_is_collateral(self, shop: Shop, mode: str) -> None:
+        """Promise 19: the edit whose region holds the row, else the release; what isn't changed has no cause."""
+        release = load(shop.release(mode))
+        rows = encode(read(shop.csv), release.schema)
+        held = release.feedback.assign(rows)
+        causes = set()
+        for decision, rule in zip(decide_encoded(release, rows, [[]] * len(rows)), held, strict=True):
+            if decision.outcome == decision.model_outcome:
+                assert decision.change is None
+            elif rule < 0:
+                assert decision.change == {"cause": "collateral", "release": release.draft.revision}
+                causes.add("collateral")
+            else:
+                asked = release.feedback.rules[rule]
+                texts = {"R7": "new IF age < 30 AND amount > 9000 THEN deny", "R2-uncovered": "remove R2"}
+                assert (decision.change["rule"], decision.rule) == (asked.id, asked.id)
+                assert [edit["edit"] for edit in decision.change["edits"]] == [texts[asked.id.removesuffix(".2")]]
+                causes.add("edit")
+        assert "edit" in causes
+        assert ("collateral" in causes) <= (mode == "retrain")
+
+    def test_an_edit_that_was_taken_back_is_not_named(self, shop: Shop) -> None:
+        """Only the steps that stand made the rule what it is."""
+        draft = edit(
+            canonical.read(shop.rules),
+            ["new IF age < 40 THEN deny", "set R7 age < 50", "undo", "confirm R7"],
+            reason="r",
+        )
+        assert [step.edit for step in edits_of(draft, "R7")] == ["new IF age < 40 THEN deny", "confirm R7"]
+
+    def test_a_settlement_is_named_with_the_rules(self, shop: Shop) -> None:
+        """Rows that two rules hold and somebody settled: both edits and the settlement."""
+        edits = ["new IF age < 40 THEN deny", "new IF amount > 4000 THEN approve"]
+        draft = edit(canonical.read(shop.rules), edits, reason="r")
+        settled = resolve_conflicts(draft, ("R7", "R8"), "mixture", weights="0.5 0.5", reason="r", author="")
+        assert [step.edit for step in edits_of(settled, "R7+R8")][:2] == edits
+        assert len(list(edits_of(settled, "R7+R8"))) == 3
+
+
 class TestMoved:
     def test_holds_the_values_that_differ(self, shop: Shop, frame: pd.DataFrame) -> None:
         """The model, asked about the row with these values, answers as the decision says."""
@@ -107,13 +150,13 @@ class TestWarnings:
     )
 
     def test_of_numbers_and_categories(self) -> None:
-        """At a bound and where a value is missing there is nothing to warn of."""
+        """Of a value at a bound there is nothing to say."""
         rows = np.array([[0.1, 1.0], [0.05, 1.0], [1234567.5, 0.0], [np.nan, np.nan]])
         assert row_warnings(rows, self.SCHEMA) == [
             [],
             ["x: 0.05 is outside the schema's range, 0.1 to 1000000"],
             ["x: 1234567.5 is outside the schema's range, 0.1 to 1000000", "c: a category never seen before"],
-            [],
+            ["x: the value is missing", "c: the value is missing"],
         ]
 
     def test_of_an_open_range_never(self) -> None:
