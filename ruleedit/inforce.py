@@ -17,10 +17,10 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes
 from ruleedit.overlay import Mover
 from ruleedit.release import MODES, Mode, Release
-from ruleedit.retrain import DEFAULT_STRATEGY, Point, retrain
+from ruleedit.retrain import Point, lightgbm_trainer, retrain
 from ruleedit.retrain.report import Answers as Compared
 from ruleedit.retrain.report import effect
-from ruleedit.training import boost, stratified_quarter
+from ruleedit.training import stratified_quarter
 
 #: Called with the steps done, all of them, and what there is to say so far.
 Progress: TypeAlias = Callable[[int, int, object], None]
@@ -110,25 +110,21 @@ def _retrained(
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
 ) -> tuple[Release, dict[str, Any]]:
-    def trainer(some: Matrix, answers: Indices, number: int) -> TableModel:
-        # An adopted model's codes stay its own, so that its schema and callers needn't change.
-        return dataclasses.replace(model, text=boost(model.encode_for_file(some), answers, model.schema, seed=number))
-
     training = np.setdiff1d(np.arange(len(rows)), held)
     found = retrain(
         rows[training],
         truth[training],
         asked,
-        trainer,
+        lightgbm_trainer(model),
         model=model,
-        strategy=strategy or DEFAULT_STRATEGY,
+        strategy=strategy,
         seed=seed,
         background=model.background,
         progress=progress,
         should_stop=should_stop,
     )
     assert isinstance(found.model, TableModel)
-    release = Release(found.model, "retrain", draft, strategy or DEFAULT_STRATEGY, model)
+    release = Release(found.model, "retrain", draft, found.strategy, model)
     return release, {
         "trainings": found.trainings,
         "synthetic": found.synthetic,

@@ -106,7 +106,7 @@ class TestRetrain:
         assert release.before.text == parts.model.text != release.model.text
         np.testing.assert_array_equal(release.model.holdout, parts.model.holdout)
         assert release.model.schema == parts.model.schema
-        assert release.strategy == "greedy"
+        assert release.strategy == "anchored"
 
     def test_agrees_more_than_before(self, shop: Shop) -> None:
         """On every feedback rule that covers a held-out row."""

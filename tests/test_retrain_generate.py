@@ -325,7 +325,8 @@ class TestPopulation:
         held = asked.assign(self.ROWS)
         known = background(self.ROWS, mixed_answers(self.ROWS), MIXED)
         few, more = (
-            population(asked, 0, self.ROWS, held, known, 2, np.random.default_rng(0), enough) for enough in (0, 60)
+            population(asked, 0, self.ROWS, held, known, 2, np.random.default_rng(0), enough=enough)
+            for enough in (0, 60)
         )
         assert few.exact
         assert len(few) < 60 <= len(more)

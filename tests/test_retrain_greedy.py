@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import hashlib
 import subprocess
 import sys
@@ -12,37 +14,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ruleedit.errors import Cancelled, ConflictsOpen, NoRows, NotThereYet, Refused, UnknownName
+from ruleedit.errors import Cancelled, ConflictsOpen, NoRows, Refused, UnknownName
 from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import TableModel
+from ruleedit.models import Background, TableModel
 from ruleedit.retrain import (
-    DEFAULT_STRATEGY,
-    STRATEGIES,
     Answers,
     Point,
     Retrained,
+    default_strategy,
     effect,
     estimator_trainer,
     lightgbm_trainer,
     retrain,
 )
-from ruleedit.retrain.greedy import FEW
+from ruleedit.retrain.course import FEW
 from ruleedit.retrain.objective import held_by_asking
 from ruleedit.rules import Outcome, RuleSet
-from ruleedit.schema import Feature, Schema
+from ruleedit.schema import Schema
 from ruleedit.training import stratified_quarter
 from tests.reference import encoded
 from tests.retraining import MIXED, Case, Fixed, Recorded, ask, case, loans_case, mixed_answers, mixed_rows
 from tests.strategies import Dice, make_outcome, make_region, make_rows, make_schema
 
+#: FROTE, where no other strategy is named.
+frote = functools.partial(retrain, strategy="greedy")
 ROWS = mixed_rows(400)
 ANSWERS = mixed_answers(ROWS)
 
 
 def run(one: Case, **options: object) -> Retrained:
-    """Retrain a case with its own trainer."""
-    return retrain(one.rows, one.answers, one.feedback, one.trainer, model=one.model, **options)  # type: ignore[arg-type]
+    """Retrain a case with its own trainer, as FROTE does unless told otherwise."""
+    return frote(one.rows, one.answers, one.feedback, one.trainer, model=one.model, **options)  # type: ignore[arg-type]
 
 
 def agreements(one: Case, result: Retrained) -> list[float | None]:
@@ -84,7 +87,7 @@ class Slow:
 def slowly(steps: list[float], **options: object) -> Retrained:
     """The loop over a fixed course of models, on one rule with many validation rows."""
     asked = ask(MIXED, "IF whole > -99 AND x > -5 THEN yes")
-    return retrain(ROWS, ANSWERS, asked, Slow(MIXED, asked, steps), **options)  # type: ignore[arg-type]
+    return frote(ROWS, ANSWERS, asked, Slow(MIXED, asked, steps), **options)  # type: ignore[arg-type]
 
 
 class TestWhatItIsFor:
@@ -156,7 +159,7 @@ class TestWhatItIsFor:
         rows = ROWS[:, [0, 1, 4]]
         trainer = estimator_trainer(DecisionTreeClassifier(min_samples_leaf=5), schema)
         asked = ask(schema, "IF n > 31 THEN yes")
-        result = retrain(rows, ANSWERS, asked, trainer, batch=60, iterations=3)
+        result = frote(rows, ANSWERS, asked, trainer, batch=60, iterations=3)
         assert result.curve[-1].score.agreement == pytest.approx(1.0, abs=0.05)
 
 
@@ -186,7 +189,7 @@ class TestPromise:
     def test_no_validation_row_is_trained_on_in_the_loop(self, policy: Case) -> None:
         """Every training but the last has given rows outside the validation part and synthetic ones alone."""
         trainer = Recorded(policy.trainer)
-        result = retrain(policy.rows, policy.answers, policy.feedback, trainer)
+        result = frote(policy.rows, policy.answers, policy.feedback, trainer)
         validation = stratified_quarter(policy.answers, 0)
         training = np.setdiff1d(np.arange(len(policy.rows)), validation)
         assert len(trainer.calls) == result.trainings
@@ -204,7 +207,7 @@ class TestPromise:
                 return super().proba(rows)
 
         schema = policy.feedback.schema
-        retrain(policy.rows, policy.answers, policy.feedback, policy.trainer, model=Watched(schema), iterations=1)
+        frote(policy.rows, policy.answers, policy.feedback, policy.trainer, model=Watched(schema), iterations=1)
         validation = stratified_quarter(policy.answers, 0)
         assert len(seen) == 1
         assert np.array_equal(seen[0], policy.rows[validation], equal_nan=True)
@@ -226,7 +229,7 @@ class TestPromise:
             return Asked(**{name: getattr(model, name) for name in TableModel.__dataclass_fields__})
 
         trained: list[Matrix] = []
-        retrain(policy.rows, policy.answers, policy.feedback, trainer)
+        frote(policy.rows, policy.answers, policy.feedback, trainer)
         evidence = probed[0]
         probes = evidence[policy.feedback.assign(evidence) >= 0]
         assert len(probes) == 200
@@ -271,7 +274,7 @@ class TestPromise:
         asked = Feedback(schema, rules, empty, empty)
         trainer = Slow(schema, asked, [0.2, 0.6, 0.4, 0.9])
         for selection in ("random", "integer-program"):
-            result = retrain(rows, answers, asked, trainer, quota=2.0, iterations=3, batch=9, selection=selection)  # type: ignore[arg-type]
+            result = frote(rows, answers, asked, trainer, quota=2.0, iterations=3, batch=9, selection=selection)  # type: ignore[arg-type]
             assert np.array_equal(asked.assign(result.generated.rows), result.generated.rules)
             assert result.synthetic <= 2 * len(rows)
             kept = [point.score.objective for point in result.curve if point.accepted]
@@ -320,11 +323,11 @@ class TestLoop:
     def test_a_region_that_no_row_can_be_in_is_given_up(self) -> None:
         """A rule outside the schema's range asks, but nothing can be generated or measured."""
         asked = ask(MIXED, "IF x < -5 THEN yes", "IF x > 4.5 THEN yes")
-        result = retrain(ROWS, ANSWERS, asked, Slow(MIXED, asked, [0.0]), iterations=2)
+        result = frote(ROWS, ANSWERS, asked, Slow(MIXED, asked, [0.0]), iterations=2)
         assert result.curve[0].score.by_rule[0] is None
         assert any("no row that the schema allows" in note for note in result.notes)
         alone = ask(MIXED, "IF x < -5 THEN yes")
-        assert retrain(ROWS, ANSWERS, alone, Slow(MIXED, alone, [0.0])).stopped == "target"
+        assert frote(ROWS, ANSWERS, alone, Slow(MIXED, alone, [0.0])).stopped == "target"
 
     def test_the_notes_say_where_figures_come_from(self, changed: Retrained) -> None:
         """No training row in the region, so bases were found nearby and agreement is on generated rows."""
@@ -342,7 +345,7 @@ class TestLastTraining:
     def test_it_has_the_validation_part_in(self, policy: Case) -> None:
         """The model returned was trained on every given row and the accepted synthetic ones."""
         trainer = Recorded(policy.trainer)
-        result = retrain(policy.rows, policy.answers, policy.feedback, trainer)
+        result = frote(policy.rows, policy.answers, policy.feedback, trainer)
         assert result.refitted
         assert np.array_equal(result.used, np.arange(len(policy.rows)))
         assert len(trainer.calls[-1][0]) == len(policy.rows) + result.synthetic
@@ -364,7 +367,7 @@ class TestLastTraining:
         """Also in the last training; the report marks them."""
         asked = ask(MIXED, "IF x > 1 THEN yes")
         trainer = Recorded(lambda rows, answers, seed: Fixed(MIXED, 2))
-        result = retrain(ROWS, ANSWERS, asked, trainer, modify="drop")
+        result = frote(ROWS, ANSWERS, asked, trainer, modify="drop")
         wrong = (ROWS[:, 0] > 1) & (ANSWERS != 2)
         assert np.array_equal(result.modified < 0, wrong)
         assert len(trainer.calls[-1][0]) == (~wrong).sum()
@@ -372,7 +375,7 @@ class TestLastTraining:
     def test_the_seed_reaches_the_trainer(self) -> None:
         """The same one in every training, so that models differ by their rows alone."""
         trainer = Recorded(lambda rows, answers, seed: Fixed(MIXED, 2))
-        retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), trainer, seed=9)
+        frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), trainer, seed=9)
         assert {seed for _, _, seed in trainer.calls} == {9}
 
 
@@ -413,26 +416,20 @@ class TestAsking:
     def test_where_nothing_is_asked_the_model_in_force_comes_back(self) -> None:
         """`model` asks for nothing; no training, no change."""
         model = Fixed(MIXED, 1)
-        result = retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN model"), self.TRAINER, model=model)
+        result = frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN model"), self.TRAINER, model=model)
         assert result.model is model
         assert (result.stopped, result.trainings, result.synthetic) == ("nothing-asked", 0, 0)
 
     def test_without_a_model_in_force_it_is_trained_once_more(self) -> None:
         """There is nothing to give back, so a model of all rows is."""
-        result = retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN model"), self.TRAINER)
+        result = frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN model"), self.TRAINER)
         assert result.synthetic == 0
         assert result.refitted
 
-    @pytest.mark.parametrize("strategy", ["adaptive", "anchored"])
-    def test_what_a_later_version_brings_says_so(self, strategy: str) -> None:
-        """Their names are known, their work is not there yet."""
-        with pytest.raises(NotThereYet, match=strategy):
-            retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER, strategy=strategy)
-
-    def test_greedy_is_the_default(self) -> None:
-        """And one of the strategies."""
-        assert DEFAULT_STRATEGY == "greedy"
-        assert DEFAULT_STRATEGY in STRATEGIES
+    def test_anchored_is_the_default_for_lightgbm(self, policy: Case) -> None:
+        """Where there is no such model in force, batches are added to the rows."""
+        assert default_strategy(policy.model) == "anchored"
+        assert default_strategy(None) == default_strategy(Fixed(MIXED)) == "greedy"
 
     @pytest.mark.parametrize(
         ("options", "hint"),
@@ -445,7 +442,7 @@ class TestAsking:
     def test_an_unknown_option_is_refused_with_a_hint(self, options: dict[str, str], hint: str) -> None:
         """By name, with the nearest one."""
         with pytest.raises(UnknownName, match=hint):
-            retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER, **options)  # type: ignore[arg-type]
+            frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER, **options)  # type: ignore[arg-type]
 
     @pytest.mark.parametrize(
         "options",
@@ -462,32 +459,32 @@ class TestAsking:
     def test_a_limit_that_makes_no_sense_is_refused(self, options: dict[str, float]) -> None:
         """Saying what is accepted."""
         with pytest.raises(Refused, match="accepted"):
-            retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER, **options)  # type: ignore[arg-type]
+            frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER, **options)  # type: ignore[arg-type]
 
     def test_an_open_conflict_is_refused(self) -> None:
         """Nothing unresolved is put in force."""
         with pytest.raises(ConflictsOpen):
-            retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes", "IF x > 2 THEN no"), self.TRAINER)
+            frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes", "IF x > 2 THEN no"), self.TRAINER)
 
     def test_dropping_every_row_is_refused(self) -> None:
         """Nothing would be left to train on; relabelling keeps the rows."""
         asked = ask(MIXED, "IF whole > -99 THEN yes")
         with pytest.raises(NoRows, match="relabel"):
-            retrain(ROWS, np.zeros(400, dtype=np.intp), asked, self.TRAINER, modify="drop")
-        relabelled = retrain(ROWS, np.zeros(400, dtype=np.intp), asked, lambda *given: Fixed(MIXED, 2))
+            frote(ROWS, np.zeros(400, dtype=np.intp), asked, self.TRAINER, modify="drop")
+        relabelled = frote(ROWS, np.zeros(400, dtype=np.intp), asked, lambda *given: Fixed(MIXED, 2))
         assert (relabelled.modified == 2).all()
         assert relabelled.curve[-1].score.f1_outside is None
 
     def test_three_rows_are_enough_to_try(self) -> None:
         """No validation part, one base: it ends, and says that nothing was measured."""
-        result = retrain(ROWS[:3], ANSWERS[:3], ask(MIXED, "IF x > 3.5 THEN yes"), self.TRAINER, iterations=2)
+        result = frote(ROWS[:3], ANSWERS[:3], ask(MIXED, "IF x > 3.5 THEN yes"), self.TRAINER, iterations=2)
         assert result.curve[0].score.agreement is None
         assert result.stopped == "target"
 
     def test_no_rows_are_refused(self) -> None:
         """Nothing can be retrained without the data."""
         with pytest.raises(NoRows):
-            retrain(ROWS[:0], ANSWERS[:0], ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER)
+            frote(ROWS[:0], ANSWERS[:0], ask(MIXED, "IF x > 1 THEN yes"), self.TRAINER)
 
 
 class TestTrainers:
@@ -498,16 +495,25 @@ class TestTrainers:
         assert np.array_equal(changed.model.holdout, policy.model.holdout)
         assert not changed.model.adopted
 
-    def test_what_replaces_an_adopted_model_has_our_codes(self, policy: Case) -> None:
-        """The file's own codes for categories are the old file's."""
-        from dataclasses import replace
-
-        schema = Schema((Feature("c", "categorical", categories=("a", "b"), codes=(7, 3)),), "y", ("no", "yes"))
-        adopted = replace(policy.model, schema=schema, thresholds=(0.5, 0.5), adopted=True)
-        rows = np.repeat([[1.0], [2.0]], 50, axis=0)
-        model = lightgbm_trainer(adopted, trees=5)(rows, np.repeat([0, 1], 50), 0)
-        assert model.schema.features[0].codes == ()
-        assert model.proba(np.array([[1.0], [2.0]])).argmax(axis=1).tolist() == [0, 1]
+    def test_what_replaces_an_adopted_model_keeps_its_codes(self) -> None:
+        """A category's number in the file is that of the model before, so schema and callers stay."""
+        features = tuple(dataclasses.replace(f, codes=(9, 4, 7, 2)) if f.name == "c" else f for f in MIXED.features)
+        schema = dataclasses.replace(MIXED, features=features)
+        known = Background.of(ROWS, ANSWERS, schema)
+        adopted = TableModel(schema, (1 / 3,) * 3, "", known, 0, True, np.arange(0))
+        model = lightgbm_trainer(adopted, trees=3)(ROWS, ANSWERS, 0)
+        assert isinstance(model, TableModel)
+        assert (model.adopted, model.schema) == (True, schema)
+        place = schema.index("c")
+        used = {
+            code
+            for tree in model.file.trees
+            for split in range(tree.num_leaves - 1)
+            if tree.split_feature[split] == place
+            for code in tree.categories(split)
+        }
+        assert used
+        assert used <= {9, 4, 7}
 
     def test_an_estimator_that_lacks_a_class_is_refused(self) -> None:
         """Where dropping rows took the last one of a class, the error names the classes."""
@@ -553,5 +559,5 @@ class TestTrainers:
             def proba(self, rows: Matrix) -> Matrix:
                 return np.tile([0.1, 0.1, 0.8], (len(rows), 1))
 
-        result = retrain(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), lambda *given: Unsure(MIXED), iterations=1)
+        result = frote(ROWS, ANSWERS, ask(MIXED, "IF x > 1 THEN yes"), lambda *given: Unsure(MIXED), iterations=1)
         assert result.curve[0].score.agreement == 0.0

@@ -28,7 +28,9 @@ def apply(
     data: Data,
     mode: Annotated[str, typer.Option("--mode", help="overlay-hard, overlay-soft, retrain or graft.")],
     out: Out,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="How to retrain: greedy.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="How to retrain: anchored (the default), adaptive or greedy.")
+    ] = None,
     prove: Annotated[bool, typer.Option("--prove", help="Prove that a graft says what the edits ask.")] = False,
     seed: Seed = 0,
     as_json: Json = False,

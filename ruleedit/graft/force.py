@@ -43,7 +43,7 @@ def least_force(file: ModelFile) -> float:
     take away at most their share of that sum, and those of another class add at most theirs.
     """
     reach = sum(float(np.abs(tree.leaf_value).max()) for tree in file.trees)
-    return _ROUNDING * reach + max(MARGIN, MARGIN / _slope(file))
+    return _ROUNDING * reach + max(MARGIN, MARGIN / slope(file))
 
 
 def forcing_value(file: ModelFile) -> float:
@@ -54,7 +54,7 @@ def forcing_value(file: ModelFile) -> float:
     return 2.0 ** math.ceil(math.log2(least))
 
 
-def _slope(file: ModelFile) -> float:
+def slope(file: ModelFile) -> float:
     """The factor before the score in the logistic function; 1 for softmax."""
     settings = dict(option.split(":", 1) for option in file.objective.split(" ") if ":" in option)
     return float(settings.get("sigmoid", 1.0))

@@ -105,12 +105,12 @@ def _number_splits(place: int, values: NumberSet) -> Iterator[Split]:
     if math.isinf(low) and math.isinf(high):
         yield Split(place, True, values.missing, _LARGEST)
     if high < math.inf:
-        yield Split(place, True, values.missing, _threshold(high, values.whole))
+        yield Split(place, True, values.missing, threshold(high, values.whole))
     if low > -math.inf:
-        yield Split(place, False, values.missing, _threshold(before(low, values.whole), values.whole))
+        yield Split(place, False, values.missing, threshold(before(low, values.whole), values.whole))
 
 
-def _threshold(value: float, whole: bool) -> float:
+def threshold(value: float, whole: bool) -> float:
     """A threshold that ``value`` is at most and no later value is.
 
     Between whole numbers it lies halfway, so that a reader with 32-bit numbers keeps them apart too.

@@ -17,7 +17,8 @@ import numpy as np
 from ruleedit.errors import NoRows, NotThereYet, Refused, UnknownName
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import Background, Model, encoded_matrix
+from ruleedit.models import Background, Model, TableModel, encoded_matrix
+from ruleedit.retrain.anchored import anchored
 from ruleedit.retrain.greedy import greedy
 from ruleedit.retrain.objective import asking
 from ruleedit.retrain.report import Answers, Effect, RuleEffect, effect
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from ruleedit.retrain.frote import Frote
 
 __all__ = [
-    "DEFAULT_STRATEGY",
     "STRATEGIES",
     "Answers",
     "Effect",
@@ -50,6 +50,7 @@ __all__ = [
     "Synthetic",
     "Task",
     "Trainer",
+    "default_strategy",
     "effect",
     "estimator_trainer",
     "lightgbm_trainer",
@@ -66,10 +67,13 @@ def _later(strategy: str) -> Callable[[Task], Retrained]:
 
 #: The strategies by name.
 STRATEGIES: Mapping[str, Callable[[Task], Retrained]] = MappingProxyType(
-    {"greedy": greedy, "adaptive": _later("adaptive"), "anchored": _later("anchored")}
+    {"anchored": anchored, "adaptive": _later("adaptive"), "greedy": greedy}
 )
-#: The strategy where none is asked for.
-DEFAULT_STRATEGY = "greedy"
+
+
+def default_strategy(model: Model | None) -> str:
+    """The strategy where none is asked for: boosting goes on from a LightGBM model; else batches on top of the rows."""
+    return "anchored" if isinstance(model, TableModel) and not model.file.average_output else "greedy"
 
 
 def retrain(
@@ -80,7 +84,7 @@ def retrain(
     *,
     model: Model | None = None,
     background: Background | None = None,
-    strategy: str = DEFAULT_STRATEGY,
+    strategy: str | None = None,
     seed: int = 0,
     modify: Modify = "relabel",
     selection: Selection = "random",
@@ -108,8 +112,8 @@ def retrain(
         The model in force, for the flips; without feedback it is returned as it is.
     background : Background, optional
         What the training table looked like; worked out from ``rows`` where it isn't given.
-    strategy : str
-        One of `STRATEGIES`.
+    strategy : str, optional
+        One of `STRATEGIES`; by default `default_strategy`.
     seed : int
         Of the validation part, of every draw, and of each training.
     modify : {"relabel", "drop", "none"}
@@ -152,6 +156,7 @@ def retrain(
     Source: Alkan et al., FROTE: Feedback Rule-Driven Oversampling for Editing Models, MLSys 2022;
     `ruleedit.retrain.greedy` says which rows the returned model was trained on.
     """
+    strategy = strategy or default_strategy(model)
     for what, name, known in (
         ("strategies", strategy, STRATEGIES),
         ("modifications", modify, MODIFICATIONS),

@@ -3,17 +3,12 @@
 Source: O. Alkan, D. Wei, M. Mattetti, R. Nair, E. M. Daly, D. Saha: FROTE: Feedback Rule-Driven
 Oversampling for Editing Models, MLSys 2022, algorithm 1.
 
-A seeded, stratified quarter of the given rows is the validation part: acceptance and stopping look
-at it alone, no synthetic row is in it, and no model of the loop is trained on it. A rule with
-fewer than `FEW` validation rows is measured on `PROBES` probe rows besides, which never enter
-training: validation rows that the rule holds when it is relaxed far enough, moved into its region.
-(Rows interpolated as the synthetic ones are lie in the middle of their parents, where a model has
-it easy: on them the loop stopped at 1.0 where held-out rows agreed to 0.77.) After the
-loop one last model is trained with the validation part in, on everything that was kept and as many
-synthetic rows more as keep their share, because a model for use should not go without a quarter of
-its rows. It is returned if, on the same evidence, it agrees with the rules as well as the accepted
-one (or to the target) and its objective is no worse; else the accepted one is. The validation
-rows' own part in that comparison is then in sample, so the last model's figures are in no curve.
+`ruleedit.retrain.course` says what is measured on which rows. After the loop one last model is
+trained with the validation part in, on everything that was kept and as many synthetic rows more as
+keep their share, because a model for use should not go without a quarter of its rows. It is
+returned if, on the same evidence, it agrees with the rules as well as the accepted one (or to the
+target) and its objective is no worse; else the accepted one is. The validation rows' own part in
+that comparison is then in sample, so the last model's figures are in no curve.
 
 One thing goes beyond the paper: after a batch that did not help, rules that lag and have fewer than
 `WIDE` bases get theirs from nearby too (`population`, relaxed further). A handful of rows spans
@@ -23,213 +18,87 @@ too little of a region for any number of rows between them to teach the rest of 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from ruleedit.errors import Cancelled, NoRows
-from ruleedit.feedback import asked_outcomes
-from ruleedit.matching import Indices, Matrix
-from ruleedit.models import Model, outcomes
-from ruleedit.retrain.generate import Generator
-from ruleedit.retrain.modify import modified
-from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
-from ruleedit.retrain.population import Population, nearby, population
+from ruleedit.models import Model
+from ruleedit.retrain.course import Course
+from ruleedit.retrain.objective import Score
 from ruleedit.retrain.selection import select_by_program, select_random, usefulness
-from ruleedit.retrain.task import Point, Retrained, Stopped, Synthetic, Task
-from ruleedit.training import stratified_quarter
+from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 
-#: A rule with fewer validation rows than this is measured on probe rows too: one row more or less
-#: would move its agreement by more than 5 points.
-FEW = 20
-#: So many probe rows a rule: enough to tell an agreement of 0.99 from one of 0.95.
-PROBES = 200
-#: What a lagging rule's base population is widened to.
-WIDE = 200
 #: A batch has at least so many rows a rule: fewer teach a model with leaves of 10 rows or more nothing.
 LEAST_BATCH = 20
 
 
 def greedy(task: Task) -> Retrained:
     """Retrain as FROTE does; see `ruleedit.retrain.retrain` for what it takes and gives."""
-    return _Loop(task).run()
-
-
-@dataclass(frozen=True, eq=False)
-class _Split:
-    """The given rows' numbers: those that the loop trains on, and the validation part."""
-
-    training: Indices
-    validation: Indices
-
-
-class _Loop:
-    """The state of one retraining."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.rng = np.random.default_rng(task.seed)
-        self.rules = asking(task.feedback)
-        self.held = held_by_asking(task.feedback, task.rows)
-        self.answers, self.keep = modified(task.answers, self.held, task.feedback, task.modify, self.rng)
-        validation = stratified_quarter(task.answers, task.seed)
-        self.kept = np.flatnonzero(self.keep)
-        self.split = _Split(np.setdiff1d(self.kept, validation), validation)
-        if not len(self.split.training):
-            raise NoRows("every training row contradicts the feedback and was dropped; relabel them instead")
-        self.limit = math.floor(task.quota * len(task.rows))
-        self.curve: list[Point] = []
-        self.notes: list[str] = []
-        self.trainings = 0
-        self.generator = Generator(task.feedback, task.rows[self.split.training], task.background, self.rng)
-        self.populations = self._populations()
-        self.evidence = self._evidence()
-
-    def run(self) -> Retrained:
-        """Train, add batches while they help, and train a last time with the validation part in."""
-        kept = Synthetic.none(self.task.rows.shape[1])
-        model = self._train(self.split.training, kept)
-        best = self._measure(model, kept, None)
-        accepted = 0
-        stopped: Stopped | None = "target" if best.reaches(self.task.target) else None
-        for iteration in range(self.task.iterations):
-            if stopped is not None:
-                break
-            batch = self._batch(model, iteration, len(kept))
-            if batch is None:
-                stopped = "quota"
-            elif not len(batch):
-                stopped = "nothing-generated"
-            else:
-                tried = kept.and_more(batch)
-                candidate = self._train(self.split.training, tried)
-                score = self._measure(candidate, tried, best)
-                if score.objective > best.objective:
-                    model, kept, best, accepted = candidate, tried, score, accepted + 1
-                    stopped = "target" if best.reaches(self.task.target) else None
-                else:
-                    self._widen(best)
-        return self._finished(model, kept, best, accepted, stopped or "iterations")
-
-    def _populations(self) -> list[Population]:
-        """The base population of each asking rule among the rows that the loop trains on."""
-        found = []
-        for place in self.rules:
-            bases = self._population(place)
-            if not bases.exact:
-                here = int((self.held[self.split.training] == place).sum())
-                without = f", relaxed without {', '.join(bases.relaxed)}" if bases.relaxed else ""
-                self._note(place, f"{here} training rows in its region; bases are {len(bases)} rows nearby{without}")
-            found.append(bases)
-        return found
-
-    def _population(self, place: int, enough: int = 0) -> Population:
-        task, held = self.task, self.held[self.split.training]
-        rows = self.generator.rows
-        return population(task.feedback, place, rows, held, task.background, task.neighbours, self.rng, enough)
-
-    def _widen(self, best: Score) -> None:
-        """Give rules that lag and have few bases more of them, from nearby."""
-        for number, (bases, agreement) in enumerate(zip(self.populations, best.by_rule, strict=True)):
-            if agreement is not None and agreement < self.task.target and len(bases) < WIDE:
-                self.populations[number] = self._population(bases.rule, WIDE)
-
-    def _evidence(self) -> Evidence:
-        """The validation part, with probe rows for the rules that it hardly has rows of."""
-        task, validation = self.task, self.split.validation
-        rows: list[Matrix] = [task.rows[validation]]
-        held = self.held[validation]
-        for place in self.rules:
-            count = int((held == place).sum())
-            if count < FEW:
-                probes = self._probes(place, task.rows[validation], held)
-                rows.append(probes)
-                measured = f"agreement is measured on {len(probes)} generated rows beside {count} validation rows"
-                self._note(place, measured if len(probes) else "no row that the schema allows can be generated")
-        every = np.concatenate(rows)
-        before = None if task.model is None else outcomes(task.model, task.rows[validation])
-        return Evidence(
-            rows=every,
-            held=held_by_asking(task.feedback, every),
-            wanted=asked_outcomes(task.feedback, every)[1],
-            truth=task.answers[validation],
-            rules=self.rules,
-            classes=len(task.feedback.schema.classes),
-            before=before,
-        )
-
-    def _probes(self, place: int, rows: Matrix, held: Indices) -> Matrix:
-        """Validation rows from near a rule's region, moved into it."""
-        near = nearby(self.task.feedback, place, rows, PROBES)[0]
-        near = near[held[near] != place]
-        chosen = self.rng.choice(near, PROBES, replace=len(near) < PROBES) if len(near) else near
-        return self.generator.moved(place, rows[chosen])
-
-    def _batch(self, model: Model, iteration: int, have: int) -> Synthetic | None:
-        """The next batch, within the quota; None where that is used up."""
-        task = self.task
-        usual = max(math.ceil(self.limit / task.iterations), LEAST_BATCH * len(self.rules))
-        count = min(task.batch or usual, self.limit - have)
-        return self._make(model, iteration, count) if count > 0 else None
-
-    def _make(self, model: Model, iteration: int, count: int) -> Synthetic:
-        """So many synthetic rows, from bases that the task's selection chooses."""
-        task = self.task
-        if task.selection == "random":
-            chosen = select_random(self.populations, count, self.rng, first=iteration)
+    # The start, the iterations and the last training.
+    course = Course(task, most=task.iterations + 2)
+    kept = Synthetic.none(task.rows.shape[1])
+    model = course.train(course.split.training, kept)
+    best = course.measure(model, len(kept), None)
+    accepted = 0
+    stopped: Stopped | None = "target" if best.reaches(task.target) else None
+    for iteration in range(task.iterations):
+        if stopped is not None:
+            break
+        batch = _batch(course, model, iteration, len(kept))
+        if batch is None:
+            stopped = "quota"
+        elif not len(batch):
+            stopped = "nothing-generated"
         else:
-            rows = self.generator.rows
-            weights = [usefulness(bases, task.feedback, rows, model) for bases in self.populations]
-            chosen = select_by_program(self.populations, weights, count, self.rng)
-        return self.generator.labelled(self.populations, chosen)
+            tried = kept.and_more(batch)
+            candidate = course.train(course.split.training, tried)
+            score = course.measure(candidate, len(tried), best)
+            if score.objective > best.objective:
+                model, kept, best, accepted = candidate, tried, score, accepted + 1
+                stopped = "target" if best.reaches(task.target) else None
+            else:
+                course.widen(best)
+    return _finished(course, model, kept, best, accepted, stopped or "iterations")
 
-    def _train(self, used: Indices, synthetic: Synthetic) -> Model:
-        """Train on given rows by number and synthetic ones; the only place where the trainer is called."""
-        if self.task.should_stop is not None and self.task.should_stop():
-            raise Cancelled(f"the retraining was stopped after {self.trainings} trainings; nothing was put in force")
-        rows = np.concatenate([self.task.rows[used], synthetic.rows])
-        answers = np.concatenate([self.answers[used], synthetic.answers])
-        model = self.task.trainer(rows, answers, self.task.seed)
-        self.trainings += 1
-        return model
 
-    def _measure(self, model: Model, synthetic: Synthetic, best: Score | None) -> Score:
-        """Score a model on the evidence, put it on the curve and tell whoever asked."""
-        score = self.evidence.score(model, self.task.weight)
-        better = best is None or score.objective > best.objective
-        self.curve.append(Point(self.trainings, len(synthetic), better, score))
-        self._report()
-        return score
+def _batch(course: Course, model: Model, iteration: int, have: int) -> Synthetic | None:
+    """The next batch, within the quota; None where that is used up."""
+    task = course.task
+    usual = max(math.ceil(course.limit / task.iterations), LEAST_BATCH * len(course.rules))
+    count = min(task.batch or usual, course.limit - have)
+    return _make(course, model, iteration, count) if count > 0 else None
 
-    def _report(self, done: bool = False) -> None:
-        # The start, the iterations and the last training.
-        most = self.task.iterations + 2
-        if self.task.progress is not None:
-            self.task.progress(most if done else self.trainings, most, self.curve[-1])
 
-    def _finished(self, model: Model, kept: Synthetic, best: Score, accepted: int, stopped: Stopped) -> Retrained:
-        share = len(self.kept) / max(len(self.split.training), 1)
-        more = min(round(len(kept) * (share - 1.0)), self.limit - len(kept))
-        whole = kept.and_more(self._make(model, 0, more)) if more > 0 else kept
-        last = self._train(self.kept, whole)
-        score = self.evidence.score(last, self.task.weight)
-        enough = best.agreement is None or (score.agreement or 0.0) >= min(best.agreement, self.task.target)
-        refitted = enough and score.objective >= best.objective
-        used = self.kept if refitted else self.split.training
-        self._report(done=True)
-        return Retrained(
-            model=last if refitted else model,
-            strategy="greedy",
-            trainings=self.trainings,
-            accepted=accepted,
-            curve=tuple(self.curve),
-            stopped=stopped,
-            refitted=refitted,
-            used=used,
-            modified=np.where(self.keep, self.answers, -1),
-            generated=whole if refitted else kept,
-            notes=tuple(self.notes),
-        )
+def _make(course: Course, model: Model, iteration: int, count: int) -> Synthetic:
+    """So many synthetic rows, from bases that the task's selection chooses."""
+    task = course.task
+    if task.selection == "random":
+        chosen = select_random(course.populations, count, course.rng, first=iteration)
+    else:
+        rows = course.generator.rows
+        weights = [usefulness(bases, task.feedback, rows, model) for bases in course.populations]
+        chosen = select_by_program(course.populations, weights, count, course.rng)
+    return course.generator.labelled(course.populations, chosen)
 
-    def _note(self, place: int, text: str) -> None:
-        self.notes.append(f"{self.task.feedback.rules[place].id}: {text}")
+
+def _finished(course: Course, model: Model, kept: Synthetic, best: Score, accepted: int, stopped: Stopped) -> Retrained:
+    share = len(course.kept) / max(len(course.split.training), 1)
+    more = min(round(len(kept) * (share - 1.0)), course.limit - len(kept))
+    whole = kept.and_more(_make(course, model, 0, more)) if more > 0 else kept
+    last = course.train(course.kept, whole)
+    score = course.evidence.score(last, course.task.weight)
+    enough = best.agreement is None or (score.agreement or 0.0) >= min(best.agreement, course.task.target)
+    refitted = enough and score.objective >= best.objective
+    course.report(done=True)
+    return Retrained(
+        model=last if refitted else model,
+        strategy="greedy",
+        trainings=course.trainings,
+        accepted=accepted,
+        curve=tuple(course.curve),
+        stopped=stopped,
+        refitted=refitted,
+        used=course.kept if refitted else course.split.training,
+        modified=np.where(course.keep, course.answers, -1),
+        generated=whole if refitted else kept,
+        notes=tuple(course.notes),
+    )

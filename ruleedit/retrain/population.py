@@ -47,14 +47,17 @@ def population(
     background: Background,
     k: int,
     rng: np.random.Generator,
+    *,
     enough: int = 0,
+    most: int = MOST_BASES,
 ) -> Population:
     """The base population of a feedback rule among encoded training ``rows`` (n, features).
 
     The rows that the rule holds (``held`` (n,)); where they are fewer than k + 1, or than
     ``enough``, the rule is relaxed: first what earlier rules take from it is given back, then
     conditions on features are dropped one by one, each time the one whose removal leaves the most
-    rows, until there are enough, at worst all rows. Source: Alkan et al., FROTE, section 4 (rule relaxation).
+    rows, until there are enough, at worst all rows. At most ``most`` are taken, drawn at random.
+    Source: Alkan et al., FROTE, section 4 (rule relaxation).
     """
     found = np.flatnonzero(held == place)
     exact = True
@@ -63,8 +66,8 @@ def population(
     if len(found) < enough:
         exact = False
         found, relaxed = nearby(feedback, place, rows, enough)
-    if len(found) > MOST_BASES:
-        found = np.sort(rng.choice(found, MOST_BASES, replace=False))
+    if len(found) > most:
+        found = np.sort(rng.choice(found, most, replace=False))
     near = neighbours(rows[found], feedback.schema, background.deviations, k)
     return Population(place, found, near, exact, relaxed)
 

@@ -19,17 +19,14 @@ from ruleedit.training import boost
 def lightgbm_trainer(model: TableModel, *, trees: int = 100) -> Trainer:
     """A trainer that makes LightGBM models in the place of ``model``.
 
-    They keep its thresholds, its background and its held-out rows, and train as
-    `ruleedit.training.train` does. What replaces an adopted model is a model of our own, with our
-    codes for categories.
+    They keep its schema, thresholds, background and held-out rows, and train as
+    `ruleedit.training.train` does. What replaces an adopted model expects the same numbers for
+    categories as its file did, so neither schema nor callers need to change.
     """
-    schema = dataclasses.replace(
-        model.schema, features=tuple(dataclasses.replace(feature, codes=()) for feature in model.schema.features)
-    )
 
     def fit(rows: Matrix, answers: Indices, seed: int) -> Model:
-        text = boost(rows, answers, schema, seed=seed, trees=trees)
-        return dataclasses.replace(model, schema=schema, text=text, seed=seed, adopted=False, notes=())
+        text = boost(model.encode_for_file(rows), answers, model.schema, seed=seed, trees=trees)
+        return dataclasses.replace(model, text=text, seed=seed, notes=())
 
     return fit
 

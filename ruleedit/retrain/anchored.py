@@ -1,0 +1,220 @@
+"""Anchored retraining: boosting goes on from the model in force, which is held where nothing is asked.
+
+The rows are FROTE's: training rows, and synthetic ones in the rules' regions. Inside, the target is
+the rule's distribution. Outside it is the model's own answer, so that only what a rule asks for is
+learned; contrast rows (`ruleedit.retrain.contrast`) show where a region ends. One such
+continuation is one training. It is judged on the same evidence as FROTE's batches; where a rule
+lags, or the model answers otherwise outside, more rows are made of both kinds and boosting goes on.
+
+A rule that asks for a class is learned with the features that the rules name, at their own bounds:
+what the other features say is the model's business, and a tree that can't split on them can't spoil
+it. A distribution has to even out what the model makes of all features, so all are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ruleedit.errors import Refused
+from ruleedit.feedback import asked_outcomes
+from ruleedit.graft.force import slope
+from ruleedit.matching import Indices, Mask, Matrix, outcome_table
+from ruleedit.models import Reals, TableModel, outcome_codes
+from ruleedit.retrain.continuation import (
+    Lesson,
+    Settings,
+    check_continuable,
+    continue_boosting,
+    probabilities,
+    start_scores,
+)
+from ruleedit.retrain.contrast import contrast, edges
+from ruleedit.retrain.course import Course
+from ruleedit.retrain.objective import Score, held_by_asking
+from ruleedit.retrain.selection import select_random
+from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
+
+#: At most so many continuations: the first nearly always does.
+ROUNDS = 3
+#: So many training rows, drawn at random, hold the model outside: more cost time and change nothing.
+MOST_ANCHORS = 8_000
+#: At most so many rows of one rule's region, given and synthetic each, are taught. A distribution takes more: what
+#: the model makes of every feature has to be evened out.
+MOST_INSIDE, MOST_OF_A_DISTRIBUTION = 300, 3_000
+#: At most so many bases a rule: neighbours are looked for among all pairs.
+MOST_BASES = 300
+#: How trees grow where every feature is used: smaller ones by smaller steps, each leaf of some rows.
+FINE: Mapping[str, Any] = {"leaves": 31, "least_rows": 5, "rate": 0.2}
+#: Contrast rows for each row inside.
+CONTRASTS = 3
+#: A row has learned its target when it is decided so and its distance (total variation) is at most this.
+NEAR_CLASS, NEAR_DISTRIBUTION = 0.1, 0.05
+#: Boosting stops when at least this share of the rows inside has learned its target and no more outside is changed.
+LEARNED, CHANGED = 0.9995, 0.0002
+#: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows.
+MOST_FLIPS = 0.0005
+
+
+def anchored(task: Task) -> Retrained:
+    """Retrain by continued boosting; see `ruleedit.retrain.retrain` for what it takes and gives.
+
+    Raises `Refused` without a LightGBM model in force whose trees are summed up.
+    """
+    if not isinstance(task.model, TableModel):
+        raise Refused("'anchored' goes on from a LightGBM model in force; retrain another one with 'adaptive'")
+    check_continuable(task.model)
+    return _Anchored(task, task.model).run()
+
+
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """Rows to teach: encoded ``rows`` (n, features) with ``targets`` (n, classes).
+
+    ``scores`` are the raw scores of the model before; ``wanted`` (n,) is the class asked for, -1
+    outside and where a row's own answer is kept. ``synthetic`` and ``contrasts`` say what of it was generated.
+    """
+
+    rows: Matrix
+    targets: Reals
+    scores: Reals
+    wanted: Indices
+    synthetic: Synthetic
+    contrasts: int
+
+    def and_more(self, other: _Made) -> _Made:
+        """These rows, then the other's."""
+        return _Made(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.targets, other.targets]),
+            np.concatenate([self.scores, other.scores]),
+            np.concatenate([self.wanted, other.wanted]),
+            self.synthetic.and_more(other.synthetic),
+            self.contrasts + other.contrasts,
+        )
+
+
+class _Anchored:
+    """The state of one anchored retraining."""
+
+    def __init__(self, task: Task, model: TableModel) -> None:
+        self.task, self.before = task, model
+        self.course = Course(task, most=ROUNDS, bases=MOST_BASES)
+        self.rng = self.course.rng
+        self.edges = edges(task.feedback, task.background)
+        self.asked = outcome_table([rule.outcome for rule in task.feedback], task.feedback.schema.classes)
+        self.everywhere = any(rule.asks and not rule.outcome.is_class for rule in task.feedback)
+        self.most = MOST_OF_A_DISTRIBUTION if self.everywhere else MOST_INSIDE
+
+    def run(self) -> Retrained:
+        """Go on boosting, at most `ROUNDS` times, each time from the best model so far."""
+        model, accepted = self.before, 0
+        best: Score | None = None
+        stopped: Stopped = "iterations"
+        made = self._made(given=True)
+        while self.course.trainings < ROUNDS:
+            candidate = self._continued(model, made)
+            score = self.course.measure(candidate, len(made.synthetic), best)
+            if best is None or (score.objective, -(score.flips or 0.0)) > (best.objective, -(best.flips or 0.0)):
+                model, best, accepted = candidate, score, accepted + 1
+            if best.reaches(self.task.target) and (best.flips or 0.0) <= MOST_FLIPS:
+                stopped = "target"
+                break
+            made = made.and_more(self._made(given=False))
+        return self._finished(model, made, accepted, stopped)
+
+    def _made(self, *, given: bool) -> _Made:
+        """Generated rows, and where ``given`` says so training rows before them."""
+        task = self.task
+        numbers = self._given() if given else np.zeros(0, dtype=np.intp)
+        own, inside = task.rows[numbers], self._generated()
+        sources = np.concatenate([inside.rows, own[self.course.held[numbers] >= 0]])
+        changed = contrast(np.repeat(sources, CONTRASTS, axis=0), self.edges, self.rng)
+        rows = np.concatenate([own, inside.rows, changed])
+        held = held_by_asking(task.feedback, rows)
+        scores, targets = start_scores(self.before, rows)
+        targets[held >= 0] = self.asked[held[held >= 0]]
+        wanted = asked_outcomes(task.feedback, rows)[1]
+        if task.modify == "none":
+            kept = np.flatnonzero(held[: len(own)] >= 0)
+            targets[kept], wanted[kept] = np.eye(targets.shape[1])[task.answers[numbers[kept]]], -1
+        return _Made(rows, targets, scores, wanted, inside, len(changed))
+
+    def _given(self) -> Indices:
+        """The numbers of the training rows that are taught: anchors outside, and some of each rule's."""
+        course = self.course
+        places = [(-1, MOST_ANCHORS), *((place, self.most) for place in course.rules)]
+        chosen = []
+        for place, most in places:
+            here = course.split.training[course.held_training == place]
+            chosen.append(np.sort(self.rng.choice(here, most, replace=False)) if len(here) > most else here)
+        return np.concatenate(chosen)
+
+    def _generated(self) -> Synthetic:
+        """Rows in each rule's region, within the quota."""
+        course = self.course
+        most = course.limit // max(len(course.rules), 1)
+        count = min(self.task.batch or self.most, most) * len(course.rules)
+        if not count:
+            return Synthetic.none(self.task.rows.shape[1])
+        return course.generator.labelled(course.populations, select_random(course.populations, count, self.rng))
+
+    def _continued(self, model: TableModel, made: _Made) -> TableModel:
+        """One training."""
+        self.course.check_stop()
+        own = probabilities(made.scores, slope(self.before.file))
+        scores = made.scores if model is self.before else model.raw_score(made.rows)
+        settings = Settings(
+            self.edges,
+            self.everywhere,
+            **(FINE if self.everywhere else {}),
+            seed=self.task.seed,
+            enough=_Enough(made, outcome_codes(own, model.thresholds), model.thresholds),
+            check_stop=self.course.check_stop,
+        )
+        after = continue_boosting(model, Lesson(made.rows, made.targets, scores, made.wanted < 0), settings)
+        self.course.trainings += 1
+        return after
+
+    def _finished(self, model: TableModel, made: _Made, accepted: int, stopped: Stopped) -> Retrained:
+        course = self.course
+        course.report(done=True)
+        trees = len(model.file.trees) - len(self.before.file.trees)
+        note = (
+            f"{trees} trees added; {made.contrasts} contrast rows beside the synthetic ones, taught the model's answer"
+        )
+        return Retrained(
+            model=model,
+            strategy="anchored",
+            trainings=course.trainings,
+            accepted=accepted,
+            curve=tuple(course.curve),
+            stopped=stopped,
+            refitted=False,
+            used=course.split.training,
+            modified=np.where(course.keep, course.answers, -1),
+            generated=made.synthetic,
+            notes=(*course.notes, note),
+        )
+
+
+class _Enough:
+    """Whether the rows have learned their targets and nothing else has changed."""
+
+    def __init__(self, made: _Made, own: Indices, thresholds: tuple[float, ...]) -> None:
+        self.made, self.own, self.thresholds = made, own, thresholds
+        self.inside: Mask = made.wanted >= 0
+        certain = made.targets[self.inside].max(axis=1) == 1.0
+        self.near = np.where(certain, NEAR_CLASS, NEAR_DISTRIBUTION)
+
+    def __call__(self, found: Reals) -> bool:
+        codes = outcome_codes(found, self.thresholds)
+        changed = codes[~self.inside] != self.own[~self.inside]
+        if len(changed) and changed.mean() > CHANGED:
+            return False
+        apart = np.abs(found[self.inside] - self.made.targets[self.inside]).sum(axis=1) / 2.0
+        learned = (apart <= self.near) & (codes[self.inside] == self.made.wanted[self.inside])
+        return not len(learned) or bool(learned.mean() >= LEARNED)

@@ -1,0 +1,167 @@
+"""What the strategies share: the rows, the validation part, the evidence, and each training on the curve.
+
+A seeded, stratified quarter of the given rows is the validation part: acceptance and stopping look
+at it alone, no synthetic row is in it, and no model of the loop is trained on it. A rule with
+fewer than `FEW` validation rows is measured on `PROBES` probe rows besides, which never enter
+training: validation rows that the rule holds when it is relaxed far enough, moved into its region.
+(Rows interpolated as the synthetic ones are lie in the middle of their parents, where a model has
+it easy: on them the loop stopped at 1.0 where held-out rows agreed to 0.77.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ruleedit.errors import Cancelled, NoRows
+from ruleedit.feedback import asked_outcomes
+from ruleedit.matching import Indices, Matrix
+from ruleedit.models import Model, outcomes
+from ruleedit.retrain.generate import Generator
+from ruleedit.retrain.modify import modified
+from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
+from ruleedit.retrain.population import MOST_BASES, Population, nearby, population
+from ruleedit.retrain.task import Point, Synthetic, Task
+from ruleedit.training import stratified_quarter
+
+#: A rule with fewer validation rows than this is measured on probe rows too: one row more or less
+#: would move its agreement by more than 5 points.
+FEW = 20
+#: So many probe rows a rule: enough to tell an agreement of 0.99 from one of 0.95.
+PROBES = 200
+#: What a lagging rule's base population is widened to.
+WIDE = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The given rows' numbers: those that the loop trains on, and the validation part."""
+
+    training: Indices
+    validation: Indices
+
+
+class Course:
+    """The state of one retraining; ``bases`` is the most base rows a rule, ``most`` the most trainings."""
+
+    def __init__(self, task: Task, *, most: int, bases: int = MOST_BASES) -> None:
+        self.task = task
+        self.most = most
+        self.bases = bases
+        self.rng = np.random.default_rng(task.seed)
+        self.rules = asking(task.feedback)
+        self.held = held_by_asking(task.feedback, task.rows)
+        self.answers, self.keep = modified(task.answers, self.held, task.feedback, task.modify, self.rng)
+        validation = stratified_quarter(task.answers, task.seed)
+        self.kept = np.flatnonzero(self.keep)
+        self.split = Split(np.setdiff1d(self.kept, validation), validation)
+        if not len(self.split.training):
+            raise NoRows("every training row contradicts the feedback and was dropped; relabel them instead")
+        self.limit = math.floor(task.quota * len(task.rows))
+        self.curve: list[Point] = []
+        self.notes: list[str] = []
+        self.trainings = 0
+        self.generator = Generator(task.feedback, task.rows[self.split.training], task.background, self.rng)
+        self.populations = self._populations()
+        self.evidence = self._evidence()
+
+    @cached_property
+    def held_training(self) -> Indices:
+        """The asking rule that holds each row that the loop trains on, -1 for none."""
+        return self.held[self.split.training]
+
+    def _populations(self) -> list[Population]:
+        """The base population of each asking rule among the rows that the loop trains on."""
+        found = []
+        for place in self.rules:
+            bases = self._population(place)
+            if not bases.exact:
+                here = int((self.held_training == place).sum())
+                without = f", relaxed without {', '.join(bases.relaxed)}" if bases.relaxed else ""
+                self._note(place, f"{here} training rows in its region; bases are {len(bases)} rows nearby{without}")
+            found.append(bases)
+        return found
+
+    def _population(self, place: int, enough: int = 0) -> Population:
+        task, rows = self.task, self.generator.rows
+        return population(
+            task.feedback,
+            place,
+            rows,
+            self.held_training,
+            task.background,
+            task.neighbours,
+            self.rng,
+            enough=enough,
+            most=self.bases,
+        )
+
+    def widen(self, score: Score) -> None:
+        """Give rules that lag and have few bases more of them, from nearby."""
+        for number, (bases, agreement) in enumerate(zip(self.populations, score.by_rule, strict=True)):
+            if agreement is not None and agreement < self.task.target and len(bases) < WIDE:
+                self.populations[number] = self._population(bases.rule, WIDE)
+
+    def _evidence(self) -> Evidence:
+        """The validation part, with probe rows for the rules that it hardly has rows of."""
+        task, validation = self.task, self.split.validation
+        rows: list[Matrix] = [task.rows[validation]]
+        held = self.held[validation]
+        for place in self.rules:
+            count = int((held == place).sum())
+            if count < FEW:
+                probes = self._probes(place, task.rows[validation], held)
+                rows.append(probes)
+                measured = f"agreement is measured on {len(probes)} generated rows beside {count} validation rows"
+                self._note(place, measured if len(probes) else "no row that the schema allows can be generated")
+        every = np.concatenate(rows)
+        before = None if task.model is None else outcomes(task.model, task.rows[validation])
+        return Evidence(
+            rows=every,
+            held=held_by_asking(task.feedback, every),
+            wanted=asked_outcomes(task.feedback, every)[1],
+            truth=task.answers[validation],
+            rules=self.rules,
+            classes=len(task.feedback.schema.classes),
+            before=before,
+        )
+
+    def _probes(self, place: int, rows: Matrix, held: Indices) -> Matrix:
+        """Validation rows from near a rule's region, moved into it."""
+        near = nearby(self.task.feedback, place, rows, PROBES)[0]
+        near = near[held[near] != place]
+        chosen = self.rng.choice(near, PROBES, replace=len(near) < PROBES) if len(near) else near
+        return self.generator.moved(place, rows[chosen])
+
+    def check_stop(self) -> None:
+        """Raise `Cancelled` where whoever asked for the retraining wants it stopped."""
+        if self.task.should_stop is not None and self.task.should_stop():
+            raise Cancelled(f"the retraining was stopped after {self.trainings} trainings; nothing was put in force")
+
+    def train(self, used: Indices, synthetic: Synthetic) -> Model:
+        """Train on given rows by number and synthetic ones; the only place where the trainer is called."""
+        self.check_stop()
+        rows = np.concatenate([self.task.rows[used], synthetic.rows])
+        answers = np.concatenate([self.answers[used], synthetic.answers])
+        model = self.task.trainer(rows, answers, self.task.seed)
+        self.trainings += 1
+        return model
+
+    def measure(self, model: Model, synthetic: int, best: Score | None) -> Score:
+        """Score a model on the evidence, put it on the curve and tell whoever asked."""
+        score = self.evidence.score(model, self.task.weight)
+        better = best is None or score.objective > best.objective
+        self.curve.append(Point(self.trainings, synthetic, better, score))
+        self.report()
+        return score
+
+    def report(self, done: bool = False) -> None:
+        """Tell whoever asked how far it is; ``done`` says that it is over."""
+        if self.task.progress is not None:
+            self.task.progress(self.most if done else self.trainings, self.most, self.curve[-1])
+
+    def _note(self, place: int, text: str) -> None:
+        self.notes.append(f"{self.task.feedback.rules[place].id}: {text}")
