@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -13,7 +14,8 @@ from ruleedit.conflicts import Conflict, resolve
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit, read_weights
 from ruleedit.errors import Refused, RuleTextError, SettlementRefused
-from ruleedit.matching import Matrix, region_mask
+from ruleedit.ground import Ground, carried_over, ground_of, standings
+from ruleedit.matching import Indices, Matrix, region_mask
 from ruleedit.models import TableModel, outcome_codes, split_points
 from ruleedit.rules import Outcome
 from ruleedit.schema import Schema
@@ -40,6 +42,8 @@ def extract_rules(
     seed: int = 0,
     probabilities: bool = False,
     stability: int = 0,
+    ground: Draft | None = None,
+    truth: Indices | None = None,
     progress: Progress | None = None,
 ) -> tuple[Draft, Extraction]:
     """Extract rules from a model's answers on a table, with figures on held-out rows.
@@ -48,7 +52,11 @@ def extract_rules(
     held out here too; of another table a seeded quarter is, so that the figures are always of rows
     that the rules weren't made from. ``probabilities`` asks for outcomes that are the model's mean
     distribution, ``stability`` for so many extractions from other rows: `ruleedit.surrogate.extract`.
+    ``ground`` is an older draft whose asserted rules and settlements are carried over; how each
+    stands to the new model and to the table's own target ``truth`` (n,), where that is given, is in
+    the draft's origin under ``ground``: `ruleedit.ground`.
     """
+    known = None if ground is None else ground_of(ground, model.schema)
     proba = model.proba(rows)
     answers = outcome_codes(proba, model.thresholds)
     held = model.held_out(rows)
@@ -67,9 +75,20 @@ def extract_rules(
         progress=progress,
         probabilities=proba[training] if probabilities else None,
         stability=stability,
+        start=None if known is None else known.start,
+        taken=() if known is None else known.taken,
     )
     origin: dict[str, Any] = {"model": model.file.hash, "fingerprint": model.background.fingerprint, "seed": seed}
-    return Draft.of(found.rules, model.schema, origin | found.to_json()), found
+    draft = Draft.of(found.rules, model.schema, origin | found.to_json())
+    return (draft if known is None else _grounded(draft, known, rows, answers, truth)), found
+
+
+def _grounded(draft: Draft, known: Ground, rows: Matrix, answers: Indices, truth: Indices | None) -> Draft:
+    """The draft with what is carried over, and how that stands to the new model and data."""
+    draft = carried_over(draft, known)
+    found = [carried.to_json() for carried in standings(draft, known, rows, answers, truth)]
+    told = {"revision": known.revision, "rules": found, "notes": list(known.notes)}
+    return replace(draft, origin={**draft.origin, "ground": told})
 
 
 def check_same_schema(model: TableModel, draft: Draft) -> None:

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruleedit.cli.common import Data, Json, Out, Seed, json_text, number, print_json, say, share, table, watching
-from ruleedit.errors import FileRefused, NotThereYet, RuleTextError
+from ruleedit.cli.common import (
+    Data,
+    Json,
+    Out,
+    Seed,
+    json_text,
+    number,
+    print_json,
+    say,
+    share,
+    table,
+    target_or_none,
+    watching,
+)
+from ruleedit.errors import FileRefused, RuleTextError
 from ruleedit.regions import box_text
 from ruleedit.rules import number_text
 from ruleedit.schema import Schema
@@ -144,11 +157,11 @@ def extract(
     from ruleedit.tables import encode, read
     from ruleedit.workflow import extract_rules, prepare
 
-    if ground is not None:
-        raise NotThereYet("--ground comes with a later version; extract without it")
     chosen = method or DEFAULT_METHOD
-    model = load(folder)
-    rows = encode(read(data), model.schema)
+    model, frame = load(folder), read(data)
+    rows = encode(frame, model.schema)
+    before = None if ground is None else canonical.read(ground)
+    truth = None if before is None else target_or_none(frame, model.schema, strict=False)
     prepare(chosen)
     began = time.perf_counter()
     with watching("extracting", as_json) as watch:
@@ -160,17 +173,21 @@ def extract(
             seed=seed,
             probabilities=probabilities,
             stability=stability,
+            ground=before,
+            truth=truth,
             progress=watch,
         )
     seconds = time.perf_counter() - began
     canonical.write(draft, out)
     if as_json:
-        print_json(extraction_json(found) | {"seconds": seconds})
+        print_json(extraction_json(found) | {"seconds": seconds, "ground": draft.origin.get("ground")})
         return
     from ruleedit.cli.showing import show_rules
 
     show_rules(draft)
     show_extraction(found, seconds)
+    if before is not None:
+        _show_ground(draft.origin["ground"])
 
 
 def extraction_json(found: Extraction) -> dict[str, Any]:
@@ -207,6 +224,37 @@ def _show_unexplained(missed: Unexplained) -> None:
         text = box_text(region.box, missed.schema)
         rate = "" if not region.rows else f", {share(region.wrong / region.rows)} of them unexplained"
         say(f"  {text}: {number(region.rows)} rows{rate}")
+
+
+#: What each standing of a carried rule says to a person.
+_STANDINGS = {
+    "honoured": "honoured already",
+    "needed": "still needed",
+    "contradicted": "contradicted by the new data",
+    "unseen": "no row to tell by",
+    "silent": "asks nothing",
+    "left out": "left out",
+}
+
+
+def _show_ground(ground: Any) -> None:
+    """What was carried over, and how each rule stands to the new model and data."""
+    rows = [
+        (
+            item["rule"],
+            _STANDINGS[item["standing"]],
+            number(item["rows"]),
+            share(item["agreement"]),
+            share(item["labels"]),
+        )
+        for item in ground["rules"]
+    ]
+    say(f"\ncarried over from revision {ground['revision'][:12]}")
+    columns = ("rows", "model agrees", "labels agree")
+    table(("rule", "", *columns), rows, right=columns)
+    left = [item for item in ground["rules"] if item["why"] is not None]
+    for line in [*(f"{item['rule']} is left out: {item['why']}" for item in left), *ground["notes"]]:
+        say(f"note: {line}")
 
 
 def _span(interval: tuple[float, float] | None) -> str:

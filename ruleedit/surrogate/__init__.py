@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +96,7 @@ def extract(
     seconds: float | None = None,
     progress: Progress | None = None,
     start: RuleSet | None = None,
+    taken: Collection[str] = (),
     probabilities: npt.NDArray[np.float64] | None = None,
     stability: int = 0,
 ) -> Extraction:
@@ -158,6 +159,7 @@ def extract(
     Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984 (``tree``). Dash,
     Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018 (``aix360-brcg``).
     """
+    from ruleedit.surrogate.names import named
     from ruleedit.surrogate.probabilities import with_probabilities
     from ruleedit.surrogate.unexplained import unexplained, why_no_rule
 
@@ -170,6 +172,8 @@ def extract(
     )
     found = extractor(task)
     rules, notes = _rule_set(found, schema, () if start is None else start.rules), list(found.notes)
+    if start is not None:
+        rules = named(rules, start.rules, {*taken, *start.ids}, schema)
     if not rules.rules:
         notes.append(why_no_rule(task, str(rules.default)))
     stable = _stability(rules, task, extractor, stability) if stability else None
