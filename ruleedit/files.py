@@ -53,14 +53,20 @@ def _replace(path: Path, content: bytes) -> None:
         fresh.unlink(missing_ok=True)
 
 
+def read_bytes(path: str | Path, what: str) -> bytes:
+    """Read a file; raises `FileRefused` saying ``what`` is expected there."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as problem:
+        raise FileRefused(f"{str(path)!r} can't be read ({problem.strerror}); give {what}") from None
+
+
 def read_text(path: str | Path, what: str) -> str:
     """Read a text file in UTF-8; raises `FileRefused` saying ``what`` is expected there."""
     try:
-        return Path(path).read_bytes().decode("utf-8")
+        return read_bytes(path, what).decode("utf-8")
     except UnicodeDecodeError:
         raise FileRefused(f"{str(path)!r} is no text in UTF-8; give {what}") from None
-    except OSError as problem:
-        raise FileRefused(f"{str(path)!r} can't be read ({problem.strerror}); give {what}") from None
 
 
 def read_json(text: str, where: str) -> Any:

@@ -153,7 +153,10 @@ class Reader:
 
     def clause(self) -> Clause:
         """Read one clause."""
-        feature = self.name()
+        return self.condition(self.name())
+
+    def condition(self, feature: str) -> Clause:
+        """Read what a clause says of its feature: all but the name."""
         if self.accept("is"):
             negated = self.accept("not")
             self.expect("missing")

@@ -17,7 +17,7 @@ from ruleedit.errors import Refused, RuleTextError, SettlementRefused
 from ruleedit.ground import Ground, carried_over, ground_of, standings
 from ruleedit.matching import Indices, Matrix, region_mask
 from ruleedit.models import TableModel, outcome_codes, split_points
-from ruleedit.rules import Outcome
+from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
 from ruleedit.tables import encode, read
@@ -114,7 +114,7 @@ def resolve_conflicts(
         raise SettlementRefused("the strategy 'mixture', and no other, takes weights")
     named = (pair[0], pair[1]) if pair else None
     shares = (1.0, 1.0) if weights is None else read_weights(weights)
-    asked = None if outcome is None else read_outcome(outcome, draft)
+    asked = None if outcome is None else read_outcome(outcome, draft.schema)
     if resolve(draft.rules, draft.schema, named, strategy, outcome=asked, weights=shares) == draft.rules:
         return draft
     more = [str(asked)] if asked is not None else [] if weights is None else [weights]
@@ -122,9 +122,14 @@ def resolve_conflicts(
     return edit(draft, [text], reason=reason, author=author)
 
 
-def read_outcome(text: str, draft: Draft) -> Outcome:
+def read_outcome(text: str, schema: Schema) -> Outcome:
     """Read an outcome that a person gave: a class as it stands in the file, or a rule's THEN part."""
-    return Outcome.of(text) if text in draft.schema.classes else parse_outcome(text)
+    return Outcome.of(text) if text in schema.classes else parse_outcome(text)
+
+
+def add_rules(draft: Draft, rules: RuleSet, *, reason: str, author: str) -> Draft:
+    """Add the enabled rules of another rule set as asserted ones, in their order, each as an edit of its own."""
+    return edit(draft, [f"new {rule}" for rule in rules.enabled], reason=reason, author=author)
 
 
 def conflict_rows(found: Sequence[Conflict], schema: Schema, data: str | Path | None) -> list[int | None]:

@@ -13,7 +13,7 @@ from service.settings import Settings
 
 #: What a form holds beside its file.
 FORM_OVERHEAD = 64 * 1024
-UPLOADS = ("/v1/datasets", "/v1/models")
+UPLOADS = ("/v1/datasets", "/v1/models", "/v1/rulesets/import")
 
 
 class Gate:

@@ -20,13 +20,14 @@ from ruleedit.edits import edit
 from ruleedit.errors import NotThereYet, Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
 from ruleedit.formats import MEDIA_TYPES, canonical, export
+from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
 from ruleedit.matching import region_mask
 from ruleedit.modelfile import check_classifier, read_model
 from ruleedit.release import MODES
 from ruleedit.schema import Schema
 from ruleedit.surrogate import METHODS
-from ruleedit.workflow import conflict_json, resolve_conflicts
+from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
 from service.errors import NotReady, Stale, UnknownDataset, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.jobs import Jobs
 from service.people import Person
@@ -218,6 +219,23 @@ class Workspace:
             raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
         request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
         return self._jobs.submit("extract", request | {"probabilities": probabilities, "seed": seed, "name": name}, by)
+
+    def import_ruleset(
+        self, content: bytes, form: str, model: str, *, by: Person, default: str | None = None, name: str | None = None
+    ) -> dict[str, Any]:
+        """Read rules that people or another system wrote as a rule set about a model."""
+        record = self._repository.get(ModelRecord, model, UnknownModel)
+        schema = self._shelf.model(model).schema
+        closing = None if default is None else read_outcome(default, schema)
+        draft, notes = read_rules(content, form, schema, default=closing)
+        made = RuleSetRecord(
+            self._new_id("ruleset"), self._repository.moment(), name or record.name, model, draft.revision
+        )
+        first = Revision(draft.revision, draft.content, canonical.dumps(draft))
+        detail = {"model": model, "revision": draft.revision, "format": form, "notes": list(notes)}
+        self._repository.add_ruleset(made, first, Event("import rules", made.id, by.name, detail=detail))
+        self._shelf.keep_draft(made.id, draft)
+        return ruleset_view(made, draft)
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""

@@ -268,7 +268,6 @@ class TestNotThereYet:
     @pytest.mark.parametrize(
         "arguments",
         [
-            ["import", "FILE", "--format", "trxf", "--schema", "DIR", "--out", "RULES.json"],
             ["compare", "A", "B", "--data", "DATA", "--json"],
             ["compare"],
             ["bundle", "RELEASE", "--out", "BUNDLE.zip"],

@@ -609,6 +609,25 @@ def test_a_format_that_nobody_knows_is_refused(api: Api, made: Made) -> None:
     assert "did you mean 'pmml'" in refused(api.get(path, params={"format": "pmm"}), 422, "refused")["detail"]
 
 
+def test_rules_by_people_are_imported(api: Api, made: Made) -> None:
+    """As a rule set about a model, with the revision as ETag; a bad cell is named."""
+    schema = api.get(f"/v1/models/{made.model}").json()["schema"]
+    name, outcome = next(f["name"] for f in schema["features"] if f["kind"] == "integer"), schema["classes"][0]
+    form = {"model": made.model, "format": "csv", "default": outcome}
+    files = {"file": ("rules.csv", f"{name},outcome\n> 30,{outcome}\n".encode(), "text/csv")}
+    response = api.post("/v1/rulesets/import", data=form, files=files)
+    assert response.status_code == 201, response.text
+    body = response.json()
+    assert response.headers["etag"] == f'"{body["revision"]}"'
+    assert [rule["text"] for rule in body["rules"]] == [f"IF {name} > 30 THEN {outcome}"]
+    assert api.get(f"/v1/rulesets/{body['id']}").json()["rules"] == body["rules"]
+    files = {"file": ("rules.csv", f"{name},outcome\n> x,{outcome}\n".encode(), "text/csv")}
+    problem = refused(api.post("/v1/rulesets/import", data=form, files=files), 422, "file-refused")
+    assert f"row 2, column '{name}'" in problem["detail"]
+    refused(api.post("/v1/rulesets/import", data={**form, "format": "pmm"}, files=files), 422, "refused")
+    refused(api.post("/v1/rulesets/import", data={**form, "model": "none"}, files=files), 404, "unknown-model")
+
+
 # --- releases and decisions ------------------------------------------------------------------
 
 

@@ -312,7 +312,7 @@ def test_the_description_is_openapi_3_1(description: dict[str, Any]) -> None:
         "/v1/datasets", "/v1/datasets/{dataset}", "/v1/models", "/v1/models/{model}", "/v1/rulesets",
         "/v1/rulesets/{ruleset}", "/v1/rulesets/{ruleset}/edits", "/v1/rulesets/{ruleset}/impact",
         "/v1/rulesets/{ruleset}/conflicts", "/v1/rulesets/{ruleset}/history", "/v1/rulesets/{ruleset}/diff",
-        "/v1/rulesets/{ruleset}/export", "/v1/rulesets/{ruleset}/resolutions", "/v1/releases",
+        "/v1/rulesets/{ruleset}/export", "/v1/rulesets/{ruleset}/resolutions", "/v1/rulesets/import", "/v1/releases",
         "/v1/releases/{release}", "/v1/releases/{release}/activate", "/v1/releases/{release}/rollback",
         "/v1/releases/{release}/approve", "/v1/decisions/{name}", "/v1/jobs", "/v1/jobs/{job}",
         "/v1/jobs/{job}/cancel", "/v1/jobs/{job}/events", "/healthz", "/readyz", "/metrics", "/docs", "/",

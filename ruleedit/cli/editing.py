@@ -48,7 +48,7 @@ def edit(
         raise RuleTextError(f"--assert {asserts!r}: whole or change is accepted")
     draft = canonical.read(rules)
     limited: Asserts = "change" if asserts == "change" else "whole"
-    edited = make_edits(draft, edits, reason=reason, author=_author(author), asserts=limited)
+    edited = make_edits(draft, edits, reason=reason, author=author_name(author), asserts=limited)
     canonical.write(edited, out)
     warnings = edited.warnings()
     if as_json:
@@ -167,7 +167,7 @@ def resolve(
 
     draft = canonical.read(rules)
     settled = resolve_conflicts(
-        draft, tuple(pair or ()), strategy, outcome=outcome, weights=weights, reason=reason, author=_author(author)
+        draft, tuple(pair or ()), strategy, outcome=outcome, weights=weights, reason=reason, author=author_name(author)
     )
     canonical.write(settled, out)
     if as_json:
@@ -178,7 +178,8 @@ def resolve(
     _say_open(settled)
 
 
-def _author(given: str | None) -> str:
+def author_name(given: str | None) -> str:
+    """The author given, else the logged-in user."""
     if given is not None:
         return given
     try:

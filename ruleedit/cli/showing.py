@@ -23,7 +23,6 @@ def register(app: typer.Typer) -> None:
     for command in (show, history, export):
         app.command()(command)
     for name, what in (
-        ("import", "reads rules from other systems"),
         ("compare", "shows where two releases differ"),
         ("bundle", "writes a release's audit bundle"),
         ("verify", "verifies an audit bundle"),

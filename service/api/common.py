@@ -72,6 +72,13 @@ def json_only(request: Request) -> None:
         raise MediaRefused(f"the body is {kind or 'of no media type'!r}; application/json is accepted")
 
 
+def multipart_only(request: Request) -> None:
+    """Refuse a body that is no multipart form."""
+    kind = media_type(request)
+    if kind != "multipart/form-data":
+        raise MediaRefused(f"the body is {kind or 'of no media type'!r}; multipart/form-data is accepted")
+
+
 def media_type(request: Request) -> str:
     """The media type of the body, without its parameters."""
     return request.headers.get("content-type", "").split(";")[0].strip().lower()

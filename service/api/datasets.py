@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, File, Form, UploadFile
 
 from service.api.bodies import DatasetBody, PageOf
-from service.api.common import Asking, By, Work, media_type, refuses
+from service.api.common import Asking, By, Work, multipart_only, refuses
 from service.errors import MediaRefused, TooLarge
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -20,13 +20,6 @@ MEDIA_TYPES = {
     "application/x-parquet": ".parquet",
     "application/vnd.apache.parquet": ".parquet",
 }
-
-
-def multipart_only(request: Request) -> None:
-    """Refuse a body that is no multipart form."""
-    kind = media_type(request)
-    if kind != "multipart/form-data":
-        raise MediaRefused(f"the body is {kind or 'of no media type'!r}; multipart/form-data is accepted")
 
 
 @router.post(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, File, Form, Query, Response, UploadFile
 
 from ruleedit.formats import MEDIA_TYPES
+from ruleedit.formats.read import FORMATS as IMPORTS
+from ruleedit.formats.read import MOST_BYTES
 from service.api.bodies import (
     ConflictsBody,
     DiffBody,
@@ -20,7 +22,20 @@ from service.api.bodies import (
     RuleSetBody,
     RuleSetItem,
 )
-from service.api.common import ETAG, JSON_BODY, LOCATION, Asking, By, Expected, Work, accepted, refuses, tagged
+from service.api.common import (
+    ETAG,
+    JSON_BODY,
+    LOCATION,
+    Asking,
+    By,
+    Expected,
+    Work,
+    accepted,
+    multipart_only,
+    refuses,
+    tagged,
+)
+from service.errors import TooLarge
 
 router = APIRouter(prefix="/v1/rulesets", tags=["rule sets"])
 AtRevision: TypeAlias = Annotated[
@@ -51,6 +66,34 @@ def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) ->
         name=asked.name,
     )
     return accepted(job, response)
+
+
+@router.post(
+    "/import",
+    status_code=201,
+    response_model=RuleSetBody,
+    response_model_exclude_unset=True,
+    dependencies=[Depends(multipart_only)],
+    responses={201: {"headers": ETAG}, **refuses(400, 404, 413, 415)},
+    summary="Import a rule set",
+)
+def import_ruleset(
+    work: Work,
+    by: By,
+    file: Annotated[UploadFile, File(description="The rules, at most 16 MiB.")],
+    model: Annotated[str, Form(max_length=100, description="The model that the rules are about.")],
+    form: Annotated[str, Form(alias="format", max_length=40, description=", ".join(IMPORTS))],
+    response: Response,
+    default: Annotated[
+        str | None, Form(max_length=11_000, description="What holds where no rule does; as the file says unless given.")
+    ] = None,
+    name: Annotated[str | None, Form(min_length=1, max_length=200, description="The model's unless given.")] = None,
+) -> dict[str, Any]:
+    """Rules by people or another system as a rule set; what can't be read is refused with its cell or element."""
+    if (file.size or 0) > MOST_BYTES:
+        raise TooLarge(f"the file has {file.size} bytes; at most {MOST_BYTES} are accepted")
+    found = work.import_ruleset(file.file.read(), form, model, by=by, default=default, name=name)
+    return tagged(found, response)
 
 
 @router.get("", response_model=PageOf[RuleSetItem], responses=refuses(), summary="List rule sets")
