@@ -429,7 +429,7 @@ class TestAsking:
     def test_anchored_is_the_default_for_lightgbm(self, policy: Case) -> None:
         """Where there is no such model in force, batches are added to the rows."""
         assert default_strategy(policy.model) == "anchored"
-        assert default_strategy(None) == default_strategy(Fixed(MIXED)) == "greedy"
+        assert default_strategy(None) == default_strategy(Fixed(MIXED)) == "adaptive"
 
     @pytest.mark.parametrize(
         ("options", "hint"),

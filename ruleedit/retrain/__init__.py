@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ruleedit.errors import NoRows, NotThereYet, Refused, UnknownName
+from ruleedit.errors import NoRows, Refused, UnknownName
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background, Model, TableModel, encoded_matrix
+from ruleedit.retrain.adaptive import adaptive
 from ruleedit.retrain.anchored import anchored
 from ruleedit.retrain.greedy import greedy
 from ruleedit.retrain.objective import asking
@@ -58,22 +59,15 @@ __all__ = [
 ]
 
 
-def _later(strategy: str) -> Callable[[Task], Retrained]:
-    def refuse(task: Task) -> Retrained:
-        raise NotThereYet(f"the strategy {strategy!r} is not there yet; 'greedy' is")
-
-    return refuse
-
-
 #: The strategies by name.
 STRATEGIES: Mapping[str, Callable[[Task], Retrained]] = MappingProxyType(
-    {"anchored": anchored, "adaptive": _later("adaptive"), "greedy": greedy}
+    {"anchored": anchored, "adaptive": adaptive, "greedy": greedy}
 )
 
 
 def default_strategy(model: Model | None) -> str:
-    """The strategy where none is asked for: boosting goes on from a LightGBM model; else batches on top of the rows."""
-    return "anchored" if isinstance(model, TableModel) and not model.file.average_output else "greedy"
+    """The strategy where none is asked for: boosting goes on from a LightGBM model in force, else `adaptive`."""
+    return "anchored" if isinstance(model, TableModel) and not model.file.average_output else "adaptive"
 
 
 def retrain(

@@ -6,11 +6,19 @@ fewer than `FEW` validation rows is measured on `PROBES` probe rows besides, whi
 training: validation rows that the rule holds when it is relaxed far enough, moved into its region.
 (Rows interpolated as the synthetic ones are lie in the middle of their parents, where a model has
 it easy: on them the loop stopped at 1.0 where held-out rows agreed to 0.77.)
+
+After a loop of trainings one last model is trained with the validation part in, on everything that
+was kept and as many synthetic rows more as keep their share, because a model for use should not go
+without a quarter of its rows. It is returned if, on the same evidence, it agrees with the rules as
+well as the accepted one (or to the target) and its objective is no worse; else the accepted one is.
+The validation rows' own part in that comparison is then in sample, so the last model's figures are
+in no curve.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -24,7 +32,7 @@ from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.modify import modified
 from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
 from ruleedit.retrain.population import MOST_BASES, Population, nearby, population
-from ruleedit.retrain.task import Point, Synthetic, Task
+from ruleedit.retrain.task import Point, Retrained, Stopped, Synthetic, Task
 from ruleedit.training import stratified_quarter
 
 #: A rule with fewer validation rows than this is measured on probe rows too: one row more or less
@@ -162,6 +170,40 @@ class Course:
         """Tell whoever asked how far it is; ``done`` says that it is over."""
         if self.task.progress is not None:
             self.task.progress(self.most if done else self.trainings, self.most, self.curve[-1])
+
+    def finished(
+        self,
+        model: Model,
+        kept: Synthetic,
+        best: Score,
+        accepted: int,
+        stopped: Stopped,
+        *,
+        strategy: str,
+        make: Callable[[int], Synthetic],
+    ) -> Retrained:
+        """Train a last time with the validation part in; ``make`` gives so many synthetic rows more."""
+        share = len(self.kept) / max(len(self.split.training), 1)
+        more = min(round(len(kept) * (share - 1.0)), self.limit - len(kept))
+        whole = kept.and_more(make(more)) if more > 0 else kept
+        last = self.train(self.kept, whole)
+        score = self.evidence.score(last, self.task.weight)
+        enough = best.agreement is None or (score.agreement or 0.0) >= min(best.agreement, self.task.target)
+        refitted = enough and score.objective >= best.objective
+        self.report(done=True)
+        return Retrained(
+            model=last if refitted else model,
+            strategy=strategy,
+            trainings=self.trainings,
+            accepted=accepted,
+            curve=tuple(self.curve),
+            stopped=stopped,
+            refitted=refitted,
+            used=self.kept if refitted else self.split.training,
+            modified=np.where(self.keep, self.answers, -1),
+            generated=whole if refitted else kept,
+            notes=tuple(self.notes),
+        )
 
     def _note(self, place: int, text: str) -> None:
         self.notes.append(f"{self.task.feedback.rules[place].id}: {text}")

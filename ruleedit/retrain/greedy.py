@@ -3,12 +3,7 @@
 Source: O. Alkan, D. Wei, M. Mattetti, R. Nair, E. M. Daly, D. Saha: FROTE: Feedback Rule-Driven
 Oversampling for Editing Models, MLSys 2022, algorithm 1.
 
-`ruleedit.retrain.course` says what is measured on which rows. After the loop one last model is
-trained with the validation part in, on everything that was kept and as many synthetic rows more as
-keep their share, because a model for use should not go without a quarter of its rows. It is
-returned if, on the same evidence, it agrees with the rules as well as the accepted one (or to the
-target) and its objective is no worse; else the accepted one is. The validation rows' own part in
-that comparison is then in sample, so the last model's figures are in no curve.
+`ruleedit.retrain.course` says what is measured on which rows, and what the last training is.
 
 One thing goes beyond the paper: after a batch that did not help, rules that lag and have fewer than
 `WIDE` bases get theirs from nearby too (`population`, relaxed further). A handful of rows spans
@@ -19,11 +14,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ruleedit.models import Model
 from ruleedit.retrain.course import Course
-from ruleedit.retrain.objective import Score
 from ruleedit.retrain.selection import select_by_program, select_random, usefulness
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 
@@ -57,7 +49,15 @@ def greedy(task: Task) -> Retrained:
                 stopped = "target" if best.reaches(task.target) else None
             else:
                 course.widen(best)
-    return _finished(course, model, kept, best, accepted, stopped or "iterations")
+    return course.finished(
+        model,
+        kept,
+        best,
+        accepted,
+        stopped or "iterations",
+        strategy="greedy",
+        make=lambda count: _make(course, model, 0, count),
+    )
 
 
 def _batch(course: Course, model: Model, iteration: int, have: int) -> Synthetic | None:
@@ -78,27 +78,3 @@ def _make(course: Course, model: Model, iteration: int, count: int) -> Synthetic
         weights = [usefulness(bases, task.feedback, rows, model) for bases in course.populations]
         chosen = select_by_program(course.populations, weights, count, course.rng)
     return course.generator.labelled(course.populations, chosen)
-
-
-def _finished(course: Course, model: Model, kept: Synthetic, best: Score, accepted: int, stopped: Stopped) -> Retrained:
-    share = len(course.kept) / max(len(course.split.training), 1)
-    more = min(round(len(kept) * (share - 1.0)), course.limit - len(kept))
-    whole = kept.and_more(_make(course, model, 0, more)) if more > 0 else kept
-    last = course.train(course.kept, whole)
-    score = course.evidence.score(last, course.task.weight)
-    enough = best.agreement is None or (score.agreement or 0.0) >= min(best.agreement, course.task.target)
-    refitted = enough and score.objective >= best.objective
-    course.report(done=True)
-    return Retrained(
-        model=last if refitted else model,
-        strategy="greedy",
-        trainings=course.trainings,
-        accepted=accepted,
-        curve=tuple(course.curve),
-        stopped=stopped,
-        refitted=refitted,
-        used=course.kept if refitted else course.split.training,
-        modified=np.where(course.keep, course.answers, -1),
-        generated=whole if refitted else kept,
-        notes=tuple(course.notes),
-    )
