@@ -17,7 +17,9 @@ from fastapi.routing import APIRoute
 
 from ruleedit.errors import RuleEditError
 from service import demo, problems
-from service.api import datasets, decisions, jobs, models, operations, releases, rulesets
+from service.access import Access
+from service.api import datasets, decisions, jobs, keys, models, operations, releases, rulesets
+from service.api.access import TABLE
 from service.api.bodies import DecisionsBody, ModelAsked
 from service.gate import Gate
 from service.jobs import Watch
@@ -25,15 +27,18 @@ from service.metrics import Metrics
 from service.problems import Problem
 from service.settings import Settings
 from service.store.repository import now
+from service.tokens import Tokens
 from service.workspace import Workspace, random_id
 
 log = logging.getLogger(__name__)
 DESCRIPTION = (
     "Edit the rules of a tabular model, see who is affected, and put the edit in force. Errors are "
     "application/problem+json with a stable code. Long work answers 202 with the Location of a job. "
-    "Writes to a rule set need If-Match with the ETag that was read. There is no authentication yet."
+    "Writes to a rule set need If-Match with the ETag that was read. Every request but for health needs "
+    "`Authorization: Bearer` with a key or a token, unless the service runs as a demo on this machine."
 )
-ROUTERS = (datasets, models, rulesets, releases, decisions, jobs, operations)
+#: Those of decisions first: the router looks at one after another.
+ROUTERS = (decisions, datasets, models, rulesets, releases, jobs, keys, operations)
 #: Bodies that routes name by reference alone.
 NAMED = (Problem, ModelAsked, DecisionsBody)
 
@@ -43,13 +48,22 @@ def create_app(
     *,
     clock: Callable[[], datetime] = now,
     new_id: Callable[[str], str] = random_id,
+    new_admin_key: bool = False,
+    announce: Callable[[str], None] = log.warning,
 ) -> FastAPI:
-    """The application over one data folder, which it opens when it starts and lets go of when it stops."""
+    """The application over one data folder, which it opens when it starts and lets go of when it stops.
+
+    ``announce`` is told the first admin key when there is none yet, or where ``new_admin_key`` asks for one.
+    """
 
     @asynccontextmanager
     async def living(app: FastAPI) -> AsyncIterator[None]:
         workspace = await run_in_threadpool(lambda: Workspace(settings, clock=clock, new_id=new_id))
         app.state.workspace = workspace
+        if settings.authentication:
+            key = await run_in_threadpool(lambda: workspace.keys.bootstrap(again=new_admin_key))
+            if key is not None:
+                announce(key)
         watch = Watch(lambda done, of: None, settings.progress_seconds)
         starting = threading.Thread(target=_start, args=(workspace, watch), name="start")
         starting.start()
@@ -70,7 +84,8 @@ def create_app(
         generate_unique_id_function=_operation_id,
     )
     app.state.metrics = Metrics()
-    app.add_middleware(Gate, settings=settings, metrics=app.state.metrics)
+    app.state.tokens = Tokens(settings, clock)
+    app.add_middleware(Gate, settings=settings, access=Access(TABLE), metrics=app.state.metrics)
     problems.install(app)
     for room in ROUTERS:
         app.include_router(room.router)
@@ -105,8 +120,23 @@ def _described(app: FastAPI) -> dict[str, Any]:
             schemas[kind.__name__] = schema
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
+        _secured(described)
         app.openapi_schema = described
     return app.openapi_schema
+
+
+def _secured(described: dict[str, Any]) -> None:
+    """Say which operations need a key or a token, and for which roles."""
+    described["components"]["securitySchemes"] = {
+        "key": {"type": "http", "scheme": "bearer", "description": "An API key, from POST /v1/keys."},
+        "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "An OIDC issuer's token."},
+    }
+    for path, verbs in described["paths"].items():
+        for verb, operation in verbs.items():
+            roles = TABLE.get(f"{verb.upper()} {path}", ())
+            operation["security"] = [] if roles is None else [{"key": []}, {"token": []}]
+            who = "anybody" if roles is None else ", ".join(sorted(roles)) or "nobody"
+            operation["description"] = f"{operation.get('description', '')} For: {who}."
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +10,26 @@ import typer
 
 
 def serve(
-    demo: Annotated[bool, typer.Option("--demo", help="Start with a ready example.")] = False,
-    host: Annotated[str, typer.Option("--host", help="The address to listen on; this machine only.")] = "127.0.0.1",
+    demo: Annotated[
+        bool, typer.Option("--demo", help="Start with a ready example, for this machine only: no keys, no approval.")
+    ] = False,
+    host: Annotated[
+        str, typer.Option("--host", help="The address to listen on; with --demo this machine only.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="The port; 0 takes a free one.", min=0, max=65535)] = 8000,
-    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where everything is kept.")] = Path("ruleedit-data"),
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="Where everything is kept; ./ruleedit-data unless given.")
+    ] = None,
+    admin_key: Annotated[bool, typer.Option("--admin-key", help="Make another admin key and print it.")] = False,
 ) -> None:
-    """Serve the API on this machine; there is no authentication yet."""
-    from service.server import run
-    from service.settings import Settings, check_loopback
+    """Serve the API. Every request needs a key: the first start prints an admin's, which makes the others.
 
-    check_loopback(host)
-    run(Settings(data_dir=data_dir, demo=demo), host, port)
+    RULEEDIT_... variables give the other settings.
+    """
+    from service.server import run
+    from service.settings import from_environment
+
+    off = False if demo else None
+    environ = {"RULEEDIT_DATA_DIR": "ruleedit-data", **os.environ}
+    settings = from_environment(environ, data_dir=data_dir, demo=demo or None, authentication=off, approval=off)
+    run(settings, host, port, new_admin_key=admin_key)

@@ -9,6 +9,7 @@
         │   ├── UnknownRevision         unknown-revision
         │   ├── UnknownRelease          unknown-release
         │   ├── UnknownJob              unknown-job
+        │   ├── UnknownKey              unknown-key
         │   └── NothingActive           no-active-release
         ├── Stale                       revision-stale
         ├── PreconditionNeeded          if-match-missing
@@ -17,6 +18,12 @@
         ├── MediaRefused                media-type-refused
         ├── RequestInvalid              request-invalid
         ├── AuthorRefused               author-refused
+        ├── CredentialNeeded            credential-needed
+        ├── CredentialRefused           credential-refused
+        ├── AccessRefused               access-refused
+        │   ├── RoleMissing             role-missing
+        │   ├── AccessUndeclared        access-undeclared
+        │   └── NotLocal                not-local
         └── NotReady                    not-ready
 
 `service.problems` says which status each of them answers with.
@@ -88,6 +95,13 @@ class UnknownJob(UnknownResource):
     what = "job"
 
 
+class UnknownKey(UnknownResource):
+    """No such API key."""
+
+    code = "unknown-key"
+    what = "key"
+
+
 class NothingActive(UnknownResource):
     """No release is active under a name."""
 
@@ -135,6 +149,42 @@ class AuthorRefused(ServiceError, ValueError):
     """An author other than the one whose credential it is."""
 
     code = "author-refused"
+
+
+class CredentialNeeded(ServiceError):
+    """A request without a key or token, where one is needed."""
+
+    code = "credential-needed"
+
+
+class CredentialRefused(ServiceError):
+    """A key or token that opens nothing: unknown, expired, revoked, or of somebody else's making."""
+
+    code = "credential-refused"
+
+
+class AccessRefused(ServiceError):
+    """Something that this person may not do, whatever the body says."""
+
+    code = "access-refused"
+
+
+class RoleMissing(AccessRefused):
+    """None of the person's roles may do it."""
+
+    code = "role-missing"
+
+
+class AccessUndeclared(AccessRefused):
+    """A route that nobody has said who may use."""
+
+    code = "access-undeclared"
+
+
+class NotLocal(AccessRefused):
+    """Where authentication is off: a request that doesn't come from this machine's own user."""
+
+    code = "not-local"
 
 
 class NotReady(ServiceError):

@@ -17,21 +17,24 @@ h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2.5rem;border-bottom:1px soli
 code,pre{font:.85rem/1.45 ui-monospace,monospace;background:#f3f5f7;border-radius:4px}code{padding:.1rem .3rem}
 pre{padding:.7rem;overflow:auto}table{border-collapse:collapse;width:100%;font-size:.9rem}
 td,th{text-align:left;padding:.25rem .6rem .25rem 0;border-bottom:1px solid #e5e8eb;vertical-align:top}
+.notice{background:#fff3c4;color:#3b2f00;border:1px solid #d9b92f;border-radius:4px;padding:.4rem .7rem}
 .verb{display:inline-block;min-width:3.4rem;font-weight:700}details{margin:.4rem 0}a{color:#0b57a4}
 @media(prefers-color-scheme:dark){body{color:#e6e9ec;background:#15181c}code,pre{background:#23282e}a{color:#7db7f0}
 td,th{border-color:#353b42}h2{border-color:#353b42}}
 """
 
 
-def page(title: str, body: str) -> str:
-    """A whole page; ``body`` is HTML."""
+def page(title: str, body: str, notice: str) -> str:
+    """A whole page; ``body`` is HTML, ``notice`` what is off where something is."""
+    said = f'<p class="notice" role="note">{escape(notice[:1].upper() + notice[1:])}.</p>' if notice else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head><body>{body}</body></html>'
+        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>'
+        f"<body>{said}{body}</body></html>"
     )
 
 
-def docs(description: Mapping[str, Any], base: str) -> str:
+def docs(description: Mapping[str, Any], base: str, notice: str) -> str:
     """The OpenAPI description as a page: routes by resource, then the schemas."""
     parts = [
         f"<h1>{escape(description['info']['title'])} {escape(description['info']['version'])}</h1>",
@@ -48,7 +51,7 @@ def docs(description: Mapping[str, Any], base: str) -> str:
     parts.append("<h2>schemas</h2>")
     for name, schema in description["components"]["schemas"].items():
         parts.append(f'<h3 id="{escape(name)}">{escape(name)}</h3><pre>{_json(schema)}</pre>')
-    return page("RuleEdit API", "".join(parts))
+    return page("RuleEdit API", "".join(parts), notice)
 
 
 def _operation(
@@ -96,13 +99,12 @@ def _curl(path: str, verb: str, operation: Mapping[str, Any], description: Mappi
     return line
 
 
-def first(lists: Mapping[str, Sequence[Mapping[str, Any]]], base: str) -> str:
+def first(lists: Mapping[str, Sequence[Mapping[str, Any]]], base: str, notice: str) -> str:
     """The first page: what is there, with links and curl lines."""
     parts = [
         "<h1>RuleEdit</h1><p>This is the HTTP API; the workbench is not there yet. "
         '<a href="/docs">The API for people</a>, <a href="/openapi.json">for programs</a>, '
-        '<a href="/metrics">metrics</a>, <a href="/v1/jobs">jobs</a>. There is no authentication yet, '
-        "so the service listens on this machine only. Releases need no approval yet.</p>"
+        '<a href="/metrics">metrics</a>, <a href="/v1/jobs">jobs</a>.</p>'
     ]
     for kind, title in (
         ("datasets", "Data sets"),
@@ -113,7 +115,7 @@ def first(lists: Mapping[str, Sequence[Mapping[str, Any]]], base: str) -> str:
         parts.append(f"<h2>{title}</h2>{_listed(kind, lists[kind])}")
     active = next((item for item in lists["releases"] if item["state"] == "active"), None)
     parts += ["<h2>Try it</h2><pre>", escape("\n".join(_tries(lists, active, base))), "</pre>"]
-    return page("RuleEdit", "".join(parts))
+    return page("RuleEdit", "".join(parts), notice)
 
 
 def _listed(kind: str, items: Sequence[Mapping[str, Any]]) -> str:

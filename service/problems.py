@@ -16,6 +16,9 @@ from starlette.exceptions import HTTPException
 
 from ruleedit.errors import ConflictsOpen, NotThereYet, RuleEditError
 from service.errors import (
+    AccessRefused,
+    CredentialNeeded,
+    CredentialRefused,
     MediaRefused,
     NotReady,
     PreconditionNeeded,
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 
 #: The status of each class of error; every other one of ours is a 422.
 STATUS: Mapping[type[RuleEditError], int] = {
+    CredentialNeeded: 401,
+    CredentialRefused: 401,
+    AccessRefused: 403,
     ConflictsOpen: 409,
     StateRefused: 409,
     Stale: 412,

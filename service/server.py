@@ -9,20 +9,23 @@ import uvicorn
 
 from ruleedit.errors import Refused
 from service.app import create_app
-from service.settings import Settings
+from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
+from service.tokens import check_keys
 
 #: Seconds that requests in flight have when the service is stopped.
 GRACE = 10
 
 
-def run(settings: Settings, host: str, port: int) -> None:
+def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False) -> None:
     """Serve until SIGTERM or SIGINT; raises `Refused` or `FileRefused` where port or folder are in use."""
+    check_host(host, settings)
+    check_keys(settings)
     listening = listen(host, port)
     with listening:
         Claim(settings.data_dir).release()
         config = uvicorn.Config(
-            create_app(settings),
+            create_app(settings, new_admin_key=new_admin_key, announce=_show),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=GRACE,
@@ -33,9 +36,17 @@ def run(settings: Settings, host: str, port: int) -> None:
         print(
             f"RuleEdit serves on http://{name}:{listening.getsockname()[1]} (data in {settings.data_dir})", flush=True
         )
+        if settings.notice:
+            print(f"Notice: {settings.notice}", flush=True)
+        elif not is_loopback(host):
+            print("Notice: keys travel as they are; put a proxy with TLS in front", flush=True)
         # uvicorn raises the signal again once it has stopped; that is no failure.
         signal.signal(signal.SIGTERM, lambda *_: None)
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _show(key: str) -> None:
+    print(f"Admin key, shown this once: {key}", flush=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
 
-from ruleedit.errors import Refused
+from ruleedit.errors import Refused, did_you_mean
 
 MIB = 1024 * 1024
+PREFIX = "RULEEDIT_"
+#: What only our own tests read.
+TESTS = "RULEEDIT_TEST_"
+#: Signatures that nobody who only verifies could make: no shared secret, and never "none".
+ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+_SWITCH = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One service's settings.
+    """One service's settings; `from_environment` reads each from ``RULEEDIT_`` and its name in capitals.
 
     Parameters
     ----------
@@ -33,6 +43,31 @@ class Settings:
         Up to so many rows are decided on the event loop: handing them to a thread costs more than deciding.
     progress_seconds
         A job's progress is written at most this often: each write is one wait for the disk.
+    authentication
+        Whether every request needs a key or a token. Off, the service answers this machine alone, and says so.
+    approval
+        Whether a release needs somebody else's approval before it serves. Off only where authentication is off.
+    key_seconds
+        A key is read from the database again after so long: the time until a key that another process on the
+        same database revoked is refused here. The process that revokes it refuses it at once.
+    oidc_issuer
+        The issuer of bearer tokens, as their `iss` says it; empty: none are accepted.
+    oidc_audience
+        What the tokens' `aud` has to name: a token for another service is none for this one.
+    oidc_jwks
+        The issuer's keys (JWKS): a file, or an address with https (http on this machine only).
+    oidc_jwks_seconds
+        The keys are read again after so long, and at once for a token of an unknown key, at most every 10 s.
+    oidc_algorithms
+        The signatures that are accepted; none of shared secrets can be.
+    oidc_name_claim
+        The claim that names the person in the history and the audit.
+    oidc_roles_claim
+        The claim of the roles, a list or a text with spaces; dots lead into objects, as in realm_access.roles.
+    oidc_roles
+        The role for each of the claim's values, as value=role,value=role; empty: the values are the roles.
+    clock_skew
+        Seconds by which the issuer's clock and ours may differ.
     """
 
     data_dir: Path
@@ -43,18 +78,102 @@ class Settings:
     most_rows: int = 10_000
     inline_rows: int = 16
     progress_seconds: float = 0.25
+    authentication: bool = True
+    approval: bool = True
+    key_seconds: float = 5.0
+    oidc_issuer: str = ""
+    oidc_audience: str = ""
+    oidc_jwks: str = ""
+    oidc_jwks_seconds: float = 3_600.0
+    oidc_algorithms: tuple[str, ...] = ("RS256", "ES256")
+    oidc_name_claim: str = "sub"
+    oidc_roles_claim: str = "roles"
+    oidc_roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    clock_skew: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.authentication and not self.approval:
+            raise Refused("approval can be off only where authentication is off too, on this machine for a demo")
+        if self.demo and self.approval:
+            raise Refused("the example is put in service without anybody's approval; demo needs approval off")
+        if self.oidc_issuer:
+            _check_oidc(self)
+
+    @property
+    def notice(self) -> str:
+        """What every page, answer and event says where something is off; empty where nothing is."""
+        off = [name for name in ("authentication", "approval") if not getattr(self, name)]
+        return f"{' and '.join(off)} off: for a demo on this machine only" if off else ""
 
 
-def check_loopback(host: str) -> None:
-    """Raise `Refused` where ``host`` can be reached from elsewhere: there is no authentication yet."""
+def from_environment(environ: Mapping[str, str], **chosen: Any) -> Settings:
+    """The settings of ``RULEEDIT_...`` variables; what is ``chosen`` and not None wins.
+
+    Raises `Refused` for a variable that names no setting, and for a value of the wrong kind.
+    """
+    kinds = get_type_hints(Settings)
+    given: dict[str, Any] = {}
+    for variable, text in environ.items():
+        if not variable.startswith(PREFIX) or variable.startswith(TESTS):
+            continue
+        name = variable.removeprefix(PREFIX).lower()
+        if name not in kinds:
+            known = [PREFIX + kind.upper() for kind in kinds]
+            raise Refused(f"{variable} is no setting{did_you_mean(variable, known)}; the documentation lists them")
+        try:
+            given[name] = _read(text, kinds[name])
+        except (ValueError, KeyError):
+            raise Refused(f"{variable} is {text!r}; {_wanted(kinds[name])} is accepted") from None
+    return Settings(**(given | {name: value for name, value in chosen.items() if value is not None}))
+
+
+def _read(text: str, kind: Any) -> Any:
+    if kind is bool:
+        return _SWITCH[text.strip().lower()]
+    if kind in (int, float):
+        value = kind(text)
+        if not 0 <= value < float("inf"):
+            raise ValueError(text)
+        return value
+    if kind == tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if kind == Mapping[str, str]:
+        pairs = [part.split("=", 1) for part in text.split(",") if part.strip()]
+        return {value.strip(): name.strip() for value, name in pairs}
+    return Path(text) if kind is Path else text
+
+
+def _wanted(kind: Any) -> str:
+    return {bool: "on or off", int: "a whole number", float: "a number"}.get(kind, "name=value,name=value")
+
+
+def _check_oidc(settings: Settings) -> None:
+    for name in ("oidc_audience", "oidc_jwks"):
+        if not getattr(settings, name):
+            raise Refused(f"oidc_issuer is given without {name}; tokens of an issuer need both")
+    for algorithm in settings.oidc_algorithms or ("",):
+        if algorithm not in ALGORITHMS:
+            raise Refused(f"the algorithm {algorithm!r} is not accepted; {', '.join(ALGORITHMS)} are")
+    place = urlsplit(settings.oidc_jwks)
+    if place.scheme == "http" and not is_loopback(place.hostname or ""):
+        raise Refused("oidc_jwks is an http address of another machine, where anybody between could give other keys; "
+                      "https is accepted")  # fmt: skip
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine's own, which nobody reaches from elsewhere."""
     if host == "localhost":
-        return
+        return True
     try:
-        if ipaddress.ip_address(host).is_loopback:
-            return
+        return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        pass
-    raise Refused(
-        f"the host {host!r} can be reached from elsewhere, and there is no authentication yet; "
-        "127.0.0.1, ::1 or localhost is accepted"
-    )
+        return False
+
+
+def check_host(host: str, settings: Settings) -> None:
+    """Raise `Refused` where ``host`` can be reached from elsewhere and authentication is off."""
+    if not settings.authentication and not is_loopback(host):
+        raise Refused(
+            f"the host {host!r} can be reached from elsewhere, and authentication is off; "
+            "127.0.0.1, ::1 or localhost is accepted, or authentication on (without --demo)"
+        )

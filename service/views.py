@@ -10,7 +10,7 @@ from ruleedit.drafts import Draft, rule_json, settlement_json
 from ruleedit.formats import canonical
 from ruleedit.rules import RuleSet
 from ruleedit.surrogate import Extraction
-from service.store.records import Dataset, JobRecord, ModelRecord, ReleaseRecord, RuleSetRecord
+from service.store.records import Dataset, JobRecord, KeyRecord, ModelRecord, ReleaseRecord, RuleSetRecord
 
 
 def dataset_view(record: Dataset) -> dict[str, Any]:
@@ -93,6 +93,11 @@ def diff_view(old: Draft, new: Draft) -> dict[str, Any]:
 def release_view(record: ReleaseRecord) -> dict[str, Any]:
     """A release with the report of what putting it in force measured."""
     return {key: value for key, value in asdict(record).items() if key != "folder"}
+
+
+def key_view(record: KeyRecord) -> dict[str, Any]:
+    """A key without its hash."""
+    return {key: value for key, value in asdict(record).items() if key != "digest"}
 
 
 def job_view(record: JobRecord) -> dict[str, Any]:

@@ -28,14 +28,24 @@ from ruleedit.release import MODES
 from ruleedit.schema import Schema
 from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
-from service.errors import NotReady, Stale, UnknownDataset, UnknownModel, UnknownRelease, UnknownRuleSet
+from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.jobs import Jobs
-from service.people import Person
+from service.keys import Keys
+from service.people import Person, Role
 from service.scoring import Scoring, Serving
 from service.settings import Settings
 from service.shelf import Shelf
 from service.store.files import Claim, Files
-from service.store.records import Dataset, Event, JobRecord, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.records import (
+    Dataset,
+    Event,
+    JobRecord,
+    KeyRecord,
+    ModelRecord,
+    ReleaseRecord,
+    Revision,
+    RuleSetRecord,
+)
 from service.store.repository import Record, Repository, now
 from service.tasks import Tasks
 from service.views import (
@@ -43,6 +53,7 @@ from service.views import (
     diff_view,
     history_view,
     job_view,
+    key_view,
     model_view,
     release_view,
     ruleset_item,
@@ -90,6 +101,7 @@ class Workspace:
             workers=settings.workers,
             progress_seconds=settings.progress_seconds,
         )
+        self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
         self.scoring = Scoring()
         self._switching = threading.Lock()
         self._waiting_for: str | None = "the active releases are being loaded"
@@ -408,6 +420,28 @@ class Workspace:
 
     def _serve(self, record: ReleaseRecord) -> None:
         self.scoring.put(self._serving(record))
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def issue_key(
+        self, name: str, roles: Sequence[Role], *, by: Person, expires: datetime | None = None, reason: str = ""
+    ) -> dict[str, Any]:
+        """Make a key for a person or a system; the only answer that ever shows it."""
+        record, text = self.keys.issue(name, roles, by=by, expires=expires, reason=reason)
+        return key_view(record) | {"key": text}
+
+    def revoke_key(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+        """Let a key open nothing any more; raises `UnknownKey`, and `StateRefused` for the last admin's."""
+        self.keys.revoke(name, reason, by=by)
+        return self.key(name)
+
+    def key(self, name: str) -> dict[str, Any]:
+        """A key's record; raises `UnknownKey`."""
+        return key_view(self._repository.get(KeyRecord, name, UnknownKey))
+
+    def list_keys(self, page: Page) -> dict[str, Any]:
+        """The keys, newest first."""
+        return self._page(KeyRecord, page, key_view)
 
     # --- jobs ---------------------------------------------------------------------------------
 

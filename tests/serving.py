@@ -6,7 +6,7 @@ import contextlib
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ EDIT = "new IF age < 30 AND job is missing THEN yes"
 
 class Api(httpx.Client):
     """A client with the few steps that most tests begin with."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
+        self._others: list[Api] = []
 
     def upload(self, content: bytes, name: str = "small.csv", **form: str) -> httpx.Response:
         """Send a table."""
@@ -88,6 +92,30 @@ class Api(httpx.Client):
         """Ask for decisions."""
         return self.post(f"/v1/decisions/{name}", json={"rows": list(rows)})
 
+    def known(self, key: str | None) -> Api:
+        """Another client of the same service, with another key or none; it is closed with this one."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        other = Api(base_url=self.base_url, timeout=60, headers=headers)
+        self._others.append(other)
+        return other
+
+    def close(self) -> None:
+        """Close the connections, those of the others included."""
+        for other in self._others:
+            other.close()
+        super().close()
+
+    def __exit__(self, *problem: Any) -> None:
+        """Close everything at the end."""
+        super().__exit__(*problem)
+        self.close()
+
+    def person(self, name: str, *roles: str, **more: Any) -> Api:
+        """A client of a person with roles, whose key this client's admin issues."""
+        response = self.post("/v1/keys", json={"name": name, "roles": list(roles), **more})
+        assert response.status_code == 201, response.text
+        return self.known(response.json()["key"])
+
 
 @dataclass(frozen=True)
 class Made:
@@ -99,11 +127,32 @@ class Made:
     release: str
 
 
+def local(folder: Path, **settings: Any) -> Settings:
+    """Settings of a service for this machine's own user: no keys, no approval."""
+    off = {"authentication": False, "approval": False, "progress_seconds": 0.02}
+    return Settings(**{"data_dir": folder, **off, **settings})
+
+
 @contextlib.contextmanager
 def serving(folder: Path, **settings: Any) -> Iterator[Api]:
     """A service over a data folder; it is stopped gracefully at the end."""
-    chosen = Settings(**{"data_dir": folder, "progress_seconds": 0.02, **settings})
-    with serving_app(create_app(chosen)) as api:
+    with serving_app(create_app(local(folder, **settings))) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def guarded(folder: Path, **settings: Any) -> Iterator[Api]:
+    """A service that asks everybody for a key, and its admin's client."""
+    with guarding(create_app, Settings(**{"data_dir": folder, "progress_seconds": 0.02, **settings})) as api:
+        yield api
+
+
+@contextlib.contextmanager
+def guarding(make_app: Callable[..., FastAPI], settings: Settings, **more: Any) -> Iterator[Api]:
+    """The same with an application made by ``make_app``."""
+    told: list[str] = []
+    with serving_app(make_app(settings, announce=told.append, new_admin_key=True, **more)) as api:
+        api.headers["Authorization"] = f"Bearer {told[0]}"
         yield api
 
 

@@ -17,8 +17,8 @@ import pytest
 
 from ruleedit.errors import Refused
 from service.server import listen
-from service.settings import check_loopback
-from tests.serving import Api, wait_ready
+from service.settings import Settings, check_host
+from tests.serving import Api, local, wait_ready
 
 COMMAND = [sys.executable, "-c", "from ruleedit.cli import main; main()", "serve"]
 APPLICANT = {"age": 28, "income": 40_000, "debt_ratio": 0.2}
@@ -82,24 +82,25 @@ def test_a_killed_service_comes_back_with_everything(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
-def test_an_address_that_others_reach_is_refused(host: str) -> None:
-    """There is no authentication yet, and the error says so."""
-    with pytest.raises(Refused, match="no authentication yet"):
-        check_loopback(host)
+def test_without_authentication_an_address_that_others_reach_is_refused(tmp_path: Path, host: str) -> None:
+    """The error says why, and what is accepted; with authentication it is fine."""
+    with pytest.raises(Refused, match="authentication is off"):
+        check_host(host, local(tmp_path))
+    check_host(host, Settings(tmp_path))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
-def test_an_address_of_this_machine_is_accepted(host: str) -> None:
+def test_an_address_of_this_machine_is_accepted(tmp_path: Path, host: str) -> None:
     """Whichever of them."""
-    check_loopback(host)
+    check_host(host, local(tmp_path))
 
 
 def test_the_command_refuses_other_hosts_with_exit_2(tmp_path: Path) -> None:
     """One line, and nothing is made."""
-    done = serve("--host", "0.0.0.0", cwd=tmp_path)
+    done = serve("--demo", "--host", "0.0.0.0", cwd=tmp_path)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "no authentication yet" in done.stderr
+    assert "authentication is off" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 

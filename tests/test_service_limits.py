@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 
 from service import demo
+from service.api.access import TABLE
 from service.app import _start, create_app
 from service.errors import ServiceError
 from service.jobs import Watch
 from service.problems import STATUS, status_of
-from service.settings import Settings
 from service.workspace import Workspace
-from tests.serving import EDIT, ROW, Api, make, serving, serving_app, small_table
+from tests.serving import EDIT, ROW, Api, local, make, serving, serving_app, small_table
 
 SMALL_UPLOAD, SMALL_JSON = 200_000, 20_000
 PROBLEM_KEYS = {"type", "title", "status", "detail", "code", "instance"}
@@ -94,7 +94,7 @@ def test_a_body_of_unsaid_length_is_cut_where_it_passes_the_limit(api: Api, path
     assert port is not None
     sent = 0
     with socket.create_connection((host, port), timeout=20) as raw:
-        head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\nTransfer-Encoding: chunked\r\n\r\n"
         raw.sendall(head.encode() + f"{len(start):x}\r\n".encode() + start + b"\r\n")
         raw.settimeout(0.05)
         answer = b""
@@ -261,9 +261,12 @@ def test_every_status_is_a_client_s_or_ours() -> None:
     assert status_of(ServiceError("x"), {}) == 422
 
 
-def test_an_unexpected_error_leaks_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_leaks_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """500 with a fixed text; the service goes on."""
-    app = create_app(Settings(tmp_path))
+    monkeypatch.setitem(TABLE, "GET /crash", None)
+    app = create_app(local(tmp_path))
 
     @app.get("/crash")
     def crash() -> None:
@@ -280,8 +283,8 @@ def test_an_unexpected_error_leaks_nothing(tmp_path: Path, caplog: pytest.LogCap
 def test_readiness_says_what_is_waited_for(tmp_path: Path) -> None:
     """503 until it is ready; health is 200 all the time."""
     with serving(tmp_path) as api:
-        assert api.get("/readyz").json() == {"status": "ok"}
-    app = create_app(Settings(tmp_path))
+        assert api.get("/readyz").json()["status"] == "ok"
+    app = create_app(local(tmp_path))
     with serving_app(app) as api:
         app.state.workspace.say_ready("the example is being made")
         response = api.get("/readyz")
@@ -315,7 +318,8 @@ def test_the_description_is_openapi_3_1(description: dict[str, Any]) -> None:
         "/v1/rulesets/{ruleset}/export", "/v1/rulesets/{ruleset}/resolutions", "/v1/rulesets/import", "/v1/releases",
         "/v1/releases/{release}", "/v1/releases/{release}/activate", "/v1/releases/{release}/rollback",
         "/v1/releases/{release}/approve", "/v1/decisions/{name}", "/v1/jobs", "/v1/jobs/{job}",
-        "/v1/jobs/{job}/cancel", "/v1/jobs/{job}/events", "/healthz", "/readyz", "/metrics", "/docs", "/",
+        "/v1/jobs/{job}/cancel", "/v1/jobs/{job}/events", "/v1/me", "/v1/keys", "/v1/keys/{key}",
+        "/v1/keys/{key}/revoke", "/healthz", "/readyz", "/metrics", "/docs", "/",
     }  # fmt: skip
     assert set(description["paths"]) == wanted
 
@@ -402,7 +406,7 @@ def test_the_first_page_lists_what_is_there(api: Api) -> None:
     for link in re.findall(r'href="(/[^"]*)"', page):
         assert api.get(link).status_code == 200, link
     assert "/v1/decisions/small" in page
-    assert "no authentication yet" in page
+    assert "Authentication and approval off" in page
 
 
 def test_a_name_from_a_user_is_never_markup(api: Api) -> None:
@@ -461,7 +465,7 @@ def test_a_release_that_was_damaged_never_serves(tmp_path: Path, caplog: pytest.
         make(api)
     for path in (tmp_path / "files").rglob("release.json"):
         (path.parent / "model.txt").write_text("tree\n")
-    workspace = Workspace(Settings(tmp_path))
+    workspace = Workspace(local(tmp_path))
     try:
         with caplog.at_level(logging.CRITICAL):
             _start(workspace, Watch(lambda done, of: None, 1.0))
@@ -474,7 +478,7 @@ def test_a_release_that_was_damaged_never_serves(tmp_path: Path, caplog: pytest.
 
 def test_every_change_leaves_an_event_with_its_reason(tmp_path: Path) -> None:
     """Those of a user's steps carry author and reason."""
-    app = create_app(Settings(tmp_path))
+    app = create_app(local(tmp_path))
     with serving_app(app) as api:
         made = make(api)
         api.edit(made.ruleset, "undo", author="kim")
@@ -491,7 +495,7 @@ def test_clock_and_ids_can_be_given(tmp_path: Path) -> None:
 
     numbers = iter(range(100))
     app = create_app(
-        Settings(tmp_path),
+        local(tmp_path),
         clock=lambda: datetime(2026, 5, 4, tzinfo=UTC),
         new_id=lambda kind: f"{kind}-{next(numbers)}",
     )
@@ -502,7 +506,7 @@ def test_clock_and_ids_can_be_given(tmp_path: Path) -> None:
 
 def test_the_example_is_made_once(tmp_path: Path) -> None:
     """A second start finds it in service and makes nothing."""
-    workspace = Workspace(Settings(tmp_path, demo=True))
+    workspace = Workspace(local(tmp_path, demo=True))
     try:
         watch = Watch(lambda done, of: None, 1.0)
         demo.prepare(workspace, watch)
@@ -520,7 +524,7 @@ def test_the_example_is_made_once(tmp_path: Path) -> None:
 
 def test_an_example_that_was_stopped_is_left_for_the_next_start(tmp_path: Path) -> None:
     """The service isn't ready, and nothing serves."""
-    workspace = Workspace(Settings(tmp_path, demo=True))
+    workspace = Workspace(local(tmp_path, demo=True))
     try:
         watch = Watch(lambda done, of: None, 1.0)
         watch.stop()
@@ -537,5 +541,5 @@ def test_a_client_that_goes_away_harms_nobody(api: Api) -> None:
     host, port = api.base_url.host, api.base_url.port
     assert port is not None
     with socket.create_connection((host, port)) as raw:
-        raw.sendall(b"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+        raw.sendall(b"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\nabc")
     assert api.get("/healthz").status_code == 200

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ruleedit.training import LARGEST_SEED
+from service.people import Role
 
 Item = TypeVar("Item")
 
@@ -16,6 +18,13 @@ def _has_bytes(data: dict[str, Any]) -> dict[str, Any]:
     """Refuse JSON that no file can hold: lone surrogates, NaN."""
     json.dumps(data, ensure_ascii=False, allow_nan=False).encode("utf-8")
     return data
+
+
+def _has_zone(moment: datetime) -> datetime:
+    """Refuse a moment of no time zone: nobody knows which one was meant."""
+    if moment.tzinfo is None or not 2000 < moment.year < 9000:
+        raise ValueError("give a moment with its time zone, as in 2026-12-31T18:00:00Z")
+    return moment
 
 
 Id: TypeAlias = Annotated[str, Field(max_length=100)]
@@ -27,6 +36,7 @@ Seed: TypeAlias = Annotated[int, Field(ge=0, le=LARGEST_SEED, description="The s
 EditText: TypeAlias = Annotated[str, Field(min_length=1, max_length=11_000)]
 JsonObject: TypeAlias = Annotated[dict[str, Any], AfterValidator(_has_bytes)]
 Thresholds: TypeAlias = dict[Annotated[str, Field(max_length=1_000)], Annotated[float, Field(allow_inf_nan=False)]]
+Moment: TypeAlias = Annotated[datetime, Field(strict=False), AfterValidator(_has_zone)]
 RELEASE_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
@@ -321,6 +331,56 @@ class ReleaseBody(Told):
     report: dict[str, Any]
 
 
+class KeyAsked(Asked):
+    """Make a key for a person or a system."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"name": "kim", "roles": ["analyst"], "expires": "2027-01-01T00:00:00Z", "reason": "joined"}]
+        }
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=200, pattern=r"^\S(.*\S)?$")] = Field(
+        description="Whose it is; the history and the audit keep this name. One person, one name."
+    )
+    roles: Annotated[list[Role], Field(min_length=1, max_length=6)]
+    expires: Moment | None = Field(default=None, description="When it ends to open anything; null: never.")
+    reason: Reason = ""
+
+
+class RevocationAsked(Asked):
+    """Why a key is taken back."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class KeyBody(Told):
+    """A key's record: everything but the key."""
+
+    id: str
+    created: str
+    name: str
+    roles: list[str]
+    prefix: str = Field(description="How the key begins, after `re_`: to find out which one somebody has.")
+    made_by: str
+    expires: str | None
+    revoked: str | None
+
+
+class KeyMade(KeyBody):
+    """A key that was just made."""
+
+    key: str = Field(description="The key, shown this once: give it as `Authorization: Bearer ...`.")
+
+
+class PersonBody(Told):
+    """Whom the service takes the asker for."""
+
+    name: str
+    roles: list[str]
+    kind: str = Field(description="key, oidc, or local where authentication is off.")
+
+
 class DecisionsAsked(BaseModel):
     """Rows to decide."""
 
@@ -384,3 +444,4 @@ class Health(Told):
     """Whether the service is alive, or ready."""
 
     status: Literal["ok"]
+    notice: str | None = Field(default=None, description="What is off, where something is.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, Header, Query, Request, Response
 
 from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid
-from service.people import LOCAL, Person
+from service.people import Person
 from service.problems import MEDIA
 from service.store.records import JobRecord
 from service.views import job_view
@@ -15,6 +15,8 @@ from service.workspace import Page, Workspace
 
 REFUSALS = {
     400: "The body can't be read.",
+    401: "The request has no key or token, or one that opens nothing.",
+    403: "The person may not do this.",
     404: "Nothing has this id or name.",
     409: "The present state doesn't allow it.",
     412: "The rule set has been changed since that revision.",
@@ -29,9 +31,12 @@ REFUSALS = {
 
 
 def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's problems; every route may also answer 422 and 500."""
+    """The documentation of a route's problems; every route may also answer 401, 403, 422 and 500."""
     content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"description": REFUSALS[status], "content": content} for status in sorted({*statuses, 422, 500})}
+    return {
+        status: {"description": REFUSALS[status], "content": content}
+        for status in sorted({*statuses, 401, 403, 422, 500})
+    }
 
 
 def workspace(request: Request) -> Workspace:
@@ -41,8 +46,9 @@ def workspace(request: Request) -> Workspace:
 
 
 def person(request: Request) -> Person:
-    """Who asks; authentication is still to come, so whoever works on this machine."""
-    return LOCAL
+    """Who asks, as `service.gate` has found out."""
+    found: Person = request.scope["person"]
+    return found
 
 
 def page(

@@ -20,17 +20,21 @@ HEADERS = {
 }
 
 
-@router.get("/healthz", response_model=Health, responses=refuses(), summary="Is it alive?")
+@router.get(
+    "/healthz", response_model=Health, response_model_exclude_none=True, responses=refuses(), summary="Is it alive?"
+)
 async def get_health() -> Health:
     """The process answers."""
     return Health(status="ok")
 
 
-@router.get("/readyz", response_model=Health, responses=refuses(503), summary="Is it ready?")
+@router.get(
+    "/readyz", response_model=Health, response_model_exclude_none=True, responses=refuses(503), summary="Is it ready?"
+)
 async def get_readiness(work: Work) -> Health:
     """The active releases are loaded and, with --demo, the example is there."""
     work.check_ready()
-    return Health(status="ok")
+    return Health(status="ok", notice=work.settings.notice or None)
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=refuses(), summary="Counters as Prometheus text")
@@ -40,9 +44,10 @@ def get_metrics(work: Work, request: Request) -> PlainTextResponse:
 
 
 @router.get("/docs", response_class=HTMLResponse, responses=refuses(), summary="The API for people")
-def get_docs(request: Request) -> HTMLResponse:
+def get_docs(work: Work, request: Request) -> HTMLResponse:
     """Every route with its parameters, bodies and a curl line; loads nothing from elsewhere."""
-    return HTMLResponse(pages.docs(request.app.openapi(), str(request.base_url).rstrip("/")), headers=HEADERS)
+    base = str(request.base_url).rstrip("/")
+    return HTMLResponse(pages.docs(request.app.openapi(), base, work.settings.notice), headers=HEADERS)
 
 
 @router.get("/", response_class=HTMLResponse, responses=refuses(), summary="The first page")
@@ -55,4 +60,5 @@ def get_first_page(work: Work, request: Request) -> HTMLResponse:
         "rulesets": work.rulesets(few)["items"],
         "releases": work.releases(few)["items"],
     }
-    return HTMLResponse(pages.first(lists, str(request.base_url).rstrip("/")), headers=HEADERS)
+    base = str(request.base_url).rstrip("/")
+    return HTMLResponse(pages.first(lists, base, work.settings.notice), headers=HEADERS)

@@ -75,6 +75,21 @@ class ReleaseRecord:
 
 
 @dataclass(frozen=True)
+class KeyRecord:
+    """An API key: whose it is, what it may, and the hash that it is known by; the key itself is nowhere."""
+
+    id: str
+    created: str
+    name: str
+    roles: list[str]
+    prefix: str
+    digest: str = field(repr=False)
+    made_by: str
+    expires: str | None = None
+    revoked: str | None = None
+
+
+@dataclass(frozen=True)
 class JobRecord:
     """Long work: what was asked, how far it is, and how it ended."""
 

@@ -26,19 +26,21 @@ from service.store.records import (
     Event,
     JobRecord,
     JobState,
+    KeyRecord,
     ModelRecord,
     ReleaseRecord,
     Revision,
     RuleSetRecord,
 )
 
-Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord)
+Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord, KeyRecord)
 TABLES: dict[type, Table] = {
     Dataset: tables.datasets,
     ModelRecord: tables.models,
     RuleSetRecord: tables.rulesets,
     ReleaseRecord: tables.releases,
     JobRecord: tables.jobs,
+    KeyRecord: tables.keys,
 }
 
 
@@ -86,7 +88,7 @@ class Repository:
 
     # --- every kind of resource ---------------------------------------------------------------
 
-    def add(self, record: Dataset | ModelRecord | ReleaseRecord | JobRecord, happened: Event) -> None:
+    def add(self, record: Dataset | ModelRecord | ReleaseRecord | JobRecord | KeyRecord, happened: Event) -> None:
         """Keep a new record."""
         with self._writing(happened) as connection:
             connection.execute(insert(TABLES[type(record)]).values(**asdict(record)))
@@ -212,6 +214,28 @@ class Repository:
         connection.execute(
             insert(tables.activations).values(name=name, release=new, action=action, created=self.moment())
         )
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def key_of(self, prefix: str) -> KeyRecord | None:
+        """The key that begins so; None where there is none."""
+        with self._engine.begin() as connection:
+            row = connection.execute(select(tables.keys).where(tables.keys.c.prefix == prefix)).one_or_none()
+        return None if row is None else _record(KeyRecord, row)
+
+    def keys_of(self, role: str) -> list[KeyRecord]:
+        """The keys of a role that nobody has revoked."""
+        with self._engine.begin() as connection:
+            rows = connection.execute(select(tables.keys).where(tables.keys.c.revoked.is_(None))).all()
+        return [key for key in (_record(KeyRecord, row) for row in rows) if role in key.roles]
+
+    def revoke_key(self, key: str, happened: Event) -> None:
+        """Say that a key opens nothing any more; raises `StateRefused` where it was revoked before."""
+        table = tables.keys
+        change = update(table).where(table.c.id == key, table.c.revoked.is_(None)).values(revoked=self.moment())
+        with self._writing(happened) as connection:
+            if connection.execute(change).rowcount != 1:
+                raise StateRefused(f"the key {key!r} was revoked before")
 
     # --- jobs ---------------------------------------------------------------------------------
 

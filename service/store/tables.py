@@ -98,6 +98,18 @@ activations = Table(
     sqlite_autoincrement=True,
 )
 
+keys = _resource(
+    "keys",
+    _text("name"),
+    _json("roles"),
+    Column("prefix", String, nullable=False, unique=True),
+    # SHA-256 of the whole key: it is random, so no slow hash is needed, and nothing here opens anything.
+    _text("digest"),
+    _text("made_by"),
+    _text("expires", nullable=True),
+    _text("revoked", nullable=True),
+)
+
 jobs = _resource(
     "jobs",
     _text("kind"),

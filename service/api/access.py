@@ -1,0 +1,63 @@
+"""Role by route: who may use what. A route that isn't here is refused to everybody.
+
+The roles: a *viewer* reads; an *analyst* edits, extracts, retrains and proposes; an *approver* approves
+and puts in service; an *auditor* reads the audit; a *decision-client* asks for decisions and nothing
+else; an *admin* hands out keys, and decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from service.access import ANYBODY, KNOWN
+from service.people import Role
+
+_READ: frozenset[Role] = frozenset({"viewer", "analyst", "approver", "auditor"})
+_EDIT: frozenset[Role] = frozenset({"analyst"})
+_APPROVE: frozenset[Role] = frozenset({"approver"})
+#: A release that was approved, or served before, may be switched by either: taking one back must not wait.
+_SWITCH: frozenset[Role] = frozenset({"analyst", "approver"})
+_DECIDE: frozenset[Role] = frozenset({"decision-client", "analyst"})
+_ADMIN: frozenset[Role] = frozenset({"admin"})
+
+TABLE: dict[str, Iterable[Role] | None] = {
+    "GET /healthz": ANYBODY,
+    "GET /readyz": ANYBODY,
+    "GET /": KNOWN,
+    "GET /docs": KNOWN,
+    "GET /openapi.json": KNOWN,
+    "GET /metrics": _READ | _ADMIN,
+    "GET /v1/me": KNOWN,
+    "POST /v1/keys": _ADMIN,
+    "GET /v1/keys": _ADMIN,
+    "GET /v1/keys/{key}": _ADMIN,
+    "POST /v1/keys/{key}/revoke": _ADMIN,
+    "POST /v1/datasets": _EDIT,
+    "GET /v1/datasets": _READ,
+    "GET /v1/datasets/{dataset}": _READ,
+    "POST /v1/models": _EDIT,
+    "GET /v1/models": _READ,
+    "GET /v1/models/{model}": _READ,
+    "POST /v1/rulesets": _EDIT,
+    "GET /v1/rulesets": _READ,
+    "POST /v1/rulesets/import": _EDIT,
+    "GET /v1/rulesets/{ruleset}": _READ,
+    "POST /v1/rulesets/{ruleset}/edits": _EDIT,
+    "POST /v1/rulesets/{ruleset}/resolutions": _EDIT,
+    "GET /v1/rulesets/{ruleset}/impact": _READ,
+    "GET /v1/rulesets/{ruleset}/conflicts": _READ,
+    "GET /v1/rulesets/{ruleset}/history": _READ,
+    "GET /v1/rulesets/{ruleset}/diff": _READ,
+    "GET /v1/rulesets/{ruleset}/export": _READ,
+    "POST /v1/releases": _EDIT,
+    "GET /v1/releases": _READ,
+    "GET /v1/releases/{release}": _READ,
+    "POST /v1/releases/{release}/approve": _APPROVE,
+    "POST /v1/releases/{release}/activate": _SWITCH,
+    "POST /v1/releases/{release}/rollback": _SWITCH,
+    "POST /v1/decisions/{name}": _DECIDE,
+    "GET /v1/jobs": _READ,
+    "GET /v1/jobs/{job}": _READ,
+    "POST /v1/jobs/{job}/cancel": _EDIT,
+    "GET /v1/jobs/{job}/events": _READ,
+}
