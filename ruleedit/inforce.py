@@ -10,6 +10,7 @@ import numpy as np
 
 from ruleedit.drafts import Draft
 from ruleedit.errors import NotThereYet, Refused, TargetError, did_you_mean
+from ruleedit.evidence import Evidence
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
@@ -65,7 +66,7 @@ def put_in_force(
         release, figures = made
     report = _effect(release, asked, rows[held], None if truth is None else truth[held])
     report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
-    return dataclasses.replace(release, report=report)
+    return dataclasses.replace(release, report=report, evidence=Evidence.among(rows, held, truth))
 
 
 def _mode(mode: str, strategy: str | None, prove: bool) -> Mode:

@@ -7,6 +7,7 @@ itself answer through the same protocol, `Answering`.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ import pandas as pd
 from ruleedit.conflicts import effective
 from ruleedit.drafts import Draft
 from ruleedit.errors import FileRefused
+from ruleedit.evidence import Evidence
 from ruleedit.feedback import Feedback, feedback
-from ruleedit.files import read_json, read_text
+from ruleedit.files import read_bytes, read_json, read_text
 from ruleedit.formats import canonical
 from ruleedit.matching import Indices, Matrix, decide, decider, outcome_codes, outcome_table
 from ruleedit.modelfolder import load as load_model
@@ -38,6 +40,7 @@ MARKER = "release.json"
 #: A name of its own: somebody may keep a ``rules.json`` in a model's folder.
 RULES = "release-rules.json"
 BEFORE = "before.txt"
+EVIDENCE = "held-out.csv"
 FORMAT = 1
 
 
@@ -88,7 +91,8 @@ class Release:
     """A model, the rule set with the edits, and the mode in which these are in force.
 
     ``before`` is the model as it was before the edits where the mode made another one. ``report``
-    is what putting it in force measured. Mode ``model`` is a model without edits (no draft).
+    is what putting it in force measured, ``evidence`` the rows that it measured on. Mode ``model``
+    is a model without edits (no draft).
     """
 
     model: TableModel
@@ -97,6 +101,7 @@ class Release:
     strategy: str | None = None
     before: TableModel | None = None
     report: Mapping[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
     @property
     def schema(self) -> Schema:
@@ -162,6 +167,9 @@ def release_files(release: Release) -> dict[str, bytes]:
     if release.before is not None:
         files[BEFORE] = release.before.text.encode()
         record["before"] = release.before.file.hash
+    if release.evidence is not None:
+        files[EVIDENCE] = release.evidence.to_csv(release.schema).encode("utf-8", "surrogatepass")
+        record["evidence"] = release.evidence.to_json() | {"sha256": hashlib.sha256(files[EVIDENCE]).hexdigest()}
     record |= {"model": release.model.file.hash, "report": dict(release.report)}
     record["hash"] = content_hash(record)
     files[MARKER] = (json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -176,7 +184,7 @@ def load(folder: str | Path) -> Release:
     folder = Path(folder)
     model = load_model(folder)
     if not (folder / MARKER).is_file():
-        for name in (RULES, BEFORE):
+        for name in (RULES, BEFORE, EVIDENCE):
             if (folder / name).exists():
                 raise FileRefused(f"the folder {folder.name!r} has {name!r} and no {MARKER!r}; it is no whole release")
         return Release(model)
@@ -193,7 +201,16 @@ def load(folder: str | Path) -> Release:
         before = dataclasses.replace(model, text=read_text(folder / BEFORE, "the model before the edits"))
         if before.file.hash != record["before"]:
             raise FileRefused(f"{BEFORE} in {folder.name!r} isn't the model that the release was made of")
-    return Release(model, record["mode"], draft, record["strategy"], before, record["report"])
+    evidence = _evidence(folder, record["evidence"], model.schema) if "evidence" in record else None
+    return Release(model, record["mode"], draft, record["strategy"], before, record["report"], evidence)
+
+
+def _evidence(folder: Path, record: Mapping[str, Any], schema: Schema) -> Evidence:
+    content = read_bytes(folder / EVIDENCE, "the rows that the release's report rests on")
+    if hashlib.sha256(content).hexdigest() != record["sha256"]:
+        raise FileRefused(f"{EVIDENCE} in {folder.name!r} isn't the one that the release was made with")
+    text = content.decode("utf-8", "surrogatepass")
+    return Evidence.from_csv(text, schema, record["of"], record["fingerprint"])
 
 
 def _record(data: Any) -> dict[str, Any]:

@@ -32,10 +32,15 @@ def apply(
         str | None, typer.Option("--strategy", help="How to retrain: anchored (the default), adaptive or greedy.")
     ] = None,
     prove: Annotated[bool, typer.Option("--prove", help="Prove that a graft says what the edits ask.")] = False,
+    without_rows: Annotated[
+        bool, typer.Option("--without-rows", help="Keep no held-out rows with the release; no bundle can recompute.")
+    ] = False,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
     """Put edits in force as a release, with what they did on held-out rows."""
+    import dataclasses
+
     from ruleedit.formats import canonical
     from ruleedit.inforce import put_in_force
     from ruleedit.modelfolder import load
@@ -51,7 +56,7 @@ def apply(
             model, draft, mode, rows, truth=truth, strategy=strategy, seed=seed, prove=prove, progress=watch
         )
     seconds = time.perf_counter() - began
-    save(release, out)
+    save(dataclasses.replace(release, evidence=None) if without_rows else release, out)
     if as_json:
         print_json({**release.report, "seconds": seconds})
         return
