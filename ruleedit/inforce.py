@@ -18,7 +18,7 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes
 from ruleedit.overlay import Mover
 from ruleedit.release import MODES, Mode, Release
-from ruleedit.retrain import Point, lightgbm_trainer, retrain
+from ruleedit.retrain import Checkpoints, Point, lightgbm_trainer, retrain
 from ruleedit.retrain.report import Answers as Compared
 from ruleedit.retrain.report import effect
 from ruleedit.training import stratified_quarter
@@ -39,6 +39,7 @@ def put_in_force(
     prove: bool = False,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Release:
     """Make a release of a model and a draft.
 
@@ -59,7 +60,9 @@ def put_in_force(
         if truth is None:
             raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
         held = model.holdout if same else stratified_quarter(truth, seed)
-        release, figures = _retrained(model, draft, asked, rows, truth, held, strategy, seed, progress, should_stop)
+        release, figures = _retrained(
+            model, draft, asked, rows, truth, held, strategy, seed, progress, should_stop, checkpoints
+        )
     else:
         held = model.held_out(rows)
         made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, asked, kind)
@@ -110,6 +113,7 @@ def _retrained(
     seed: int,
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
+    checkpoints: Checkpoints | None,
 ) -> tuple[Release, dict[str, Any]]:
     training = np.setdiff1d(np.arange(len(rows)), held)
     found = retrain(
@@ -123,6 +127,7 @@ def _retrained(
         background=model.background,
         progress=progress,
         should_stop=should_stop,
+        checkpoints=checkpoints,
     )
     assert isinstance(found.model, TableModel)
     release = Release(found.model, "retrain", draft, found.strategy, model)

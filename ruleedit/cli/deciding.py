@@ -35,6 +35,9 @@ def apply(
     without_rows: Annotated[
         bool, typer.Option("--without-rows", help="Keep no held-out rows with the release; no bundle can recompute.")
     ] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="A folder for finished trainings: a run cut off is taken up again.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -45,6 +48,7 @@ def apply(
     from ruleedit.inforce import put_in_force
     from ruleedit.modelfolder import load
     from ruleedit.release import save
+    from ruleedit.retrain import CheckpointFolder
     from ruleedit.tables import encode as encode_table
     from ruleedit.tables import read
 
@@ -53,7 +57,16 @@ def apply(
     began = time.perf_counter()
     with watching(mode, as_json) as watch:
         release = put_in_force(
-            model, draft, mode, rows, truth=truth, strategy=strategy, seed=seed, prove=prove, progress=watch
+            model,
+            draft,
+            mode,
+            rows,
+            truth=truth,
+            strategy=strategy,
+            seed=seed,
+            prove=prove,
+            progress=watch,
+            checkpoints=None if resume is None else CheckpointFolder(resume),
         )
     seconds = time.perf_counter() - began
     save(dataclasses.replace(release, evidence=None) if without_rows else release, out)

@@ -20,6 +20,7 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background, Model, TableModel, encoded_matrix
 from ruleedit.retrain.adaptive import adaptive
 from ruleedit.retrain.anchored import anchored
+from ruleedit.retrain.checkpoints import CheckpointFolder, Checkpoints
 from ruleedit.retrain.greedy import greedy
 from ruleedit.retrain.objective import asking
 from ruleedit.retrain.report import Answers, Effect, RuleEffect, effect
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = [
     "STRATEGIES",
     "Answers",
+    "CheckpointFolder",
+    "Checkpoints",
     "Effect",
     "Frote",
     "Point",
@@ -89,6 +92,7 @@ def retrain(
     neighbours: int = 5,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Retrained:
     """Retrain a model so that it answers as the feedback asks.
 
@@ -130,6 +134,9 @@ def retrain(
         Called with the trainings done, the most there can be, and the last `Point`.
     should_stop : callable, optional
         Asked before each training; where it is true the retraining ends with `Cancelled`.
+    checkpoints : Checkpoints, optional
+        Where finished trainings are kept and looked for, so that a retraining that was cut off is
+        taken up again with the same result; for LightGBM models in force alone.
 
     Returns
     -------
@@ -179,6 +186,7 @@ def retrain(
         neighbours=neighbours,
         progress=progress,
         should_stop=should_stop,
+        checkpoints=checkpoints,
     )
     if model is not None and not asking(feedback):
         return _as_it_is(task, model, strategy)

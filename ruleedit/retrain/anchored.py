@@ -175,8 +175,10 @@ class _Anchored:
             enough=_Enough(made, outcome_codes(own, model.thresholds), model.thresholds),
             check_stop=self.course.check_stop,
         )
-        after = continue_boosting(model, Lesson(made.rows, made.targets, scores, made.wanted < 0), settings)
-        self.course.trainings += 1
+        lesson = Lesson(made.rows, made.targets, scores, made.wanted < 0)
+        about = ("continue", str(self.task.seed), model.text, made.rows, made.targets)
+        after = self.course.remembered(lambda: continue_boosting(model, lesson, settings), *about)
+        assert isinstance(after, TableModel)
         return after
 
     def _finished(self, model: TableModel, made: _Made, accepted: int, stopped: Stopped) -> Retrained:

@@ -17,17 +17,21 @@ in no curve.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ruleedit.errors import Cancelled, NoRows
 from ruleedit.feedback import asked_outcomes
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import Model, outcomes
+from ruleedit.models import Model, TableModel, outcomes
+from ruleedit.retrain.checkpoints import training_key
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.modify import modified
 from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
@@ -154,9 +158,23 @@ class Course:
         self.check_stop()
         rows = np.concatenate([self.task.rows[used], synthetic.rows])
         answers = np.concatenate([self.answers[used], synthetic.answers])
-        model = self.task.trainer(rows, answers, self.task.seed)
+        return self.remembered(
+            lambda: self.task.trainer(rows, answers, self.task.seed), "train", str(self.task.seed), rows, answers
+        )
+
+    def remembered(self, make: Callable[[], Model], *about: str | npt.NDArray[Any]) -> Model:
+        """One training: what ``make`` gives, or what a checkpoint has of the training that is ``about`` the same."""
+        kept, like = self.task.checkpoints, self.task.model
+        if kept is None or not isinstance(like, TableModel):
+            made = make()
+        elif (text := kept.get(key := training_key(like.text, like.schema.hash, *about))) is not None:
+            made = dataclasses.replace(like, text=text)
+        else:
+            made = make()
+            if isinstance(made, TableModel):
+                kept.put(key, made.text)
         self.trainings += 1
-        return model
+        return made
 
     def measure(self, model: Model, synthetic: int, best: Score | None) -> Score:
         """Score a model on the evidence, put it on the curve and tell whoever asked."""

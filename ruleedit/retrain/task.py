@@ -11,6 +11,7 @@ import numpy as np
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background, Model
+from ruleedit.retrain.checkpoints import Checkpoints
 from ruleedit.retrain.objective import WEIGHT, Score
 
 #: Trains a model on encoded rows (n, features) and their answers (n,), places of classes, with a seed.
@@ -85,6 +86,7 @@ class Task:
     weight: float = WEIGHT
     progress: Progress | None = None
     should_stop: Callable[[], bool] | None = None
+    checkpoints: Checkpoints | None = None
 
 
 @dataclass(frozen=True, eq=False)

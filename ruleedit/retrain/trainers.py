@@ -19,14 +19,14 @@ from ruleedit.training import boost
 def lightgbm_trainer(model: TableModel, *, trees: int = 100) -> Trainer:
     """A trainer that makes LightGBM models in the place of ``model``.
 
-    They keep its schema, thresholds, background and held-out rows, and train as
+    They keep its schema, thresholds, background, seed and held-out rows, and train as
     `ruleedit.training.train` does. What replaces an adopted model expects the same numbers for
     categories as its file did, so neither schema nor callers need to change.
     """
 
     def fit(rows: Matrix, answers: Indices, seed: int) -> Model:
         text = boost(model.encode_for_file(rows), answers, model.schema, seed=seed, trees=trees)
-        return dataclasses.replace(model, text=text, seed=seed, notes=())
+        return dataclasses.replace(model, text=text)
 
     return fit
 
