@@ -15,7 +15,7 @@ from ruleedit.matching import Matrix
 from ruleedit.overlay import BY
 from ruleedit.regions import box_text
 from ruleedit.release import Release
-from ruleedit.rules import number_text
+from ruleedit.rules import Outcome, number_text
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode
 
@@ -131,11 +131,15 @@ def _warning(feature: Feature, value: float) -> str:
 
 @dataclass(frozen=True)
 class Ground:
-    """Why a row is decided as it is: for people, for programs, and what to blame where the outcome was changed."""
+    """Why a row is decided as it is: for people, for programs, and what to blame where the outcome was changed.
+
+    ``says`` is the outcome that the rule names, None where it names none.
+    """
 
     reasons: tuple[str, ...]
     codes: tuple[str, ...]
     change: Mapping[str, Any]
+    says: str | None = None
 
 
 class Grounds:
@@ -166,6 +170,10 @@ class Grounds:
             known = self._known[key] = self._made(*key)
         return known
 
+    def says(self, code: str) -> str | None:
+        """The outcome that the rule of a reason code names; None where it names none, or the code wasn't given yet."""
+        return next((ground.says for ground in self._known.values() if ground.codes == (code,)), None)
+
     def _made(self, held: int, described: int) -> Ground:
         draft, feedback = self.release.draft, self.release.feedback
         if draft is None or feedback is None:
@@ -173,14 +181,17 @@ class Grounds:
         if held < 0:
             if described < 0:
                 said = f"the model; no rule describes it, the default says {draft.rules.default}"
-                return Ground((said,), ("described:default",), self._collateral)
+                return Ground((said,), ("described:default",), self._collateral, self._top(draft.rules.default))
             rule = draft.rules.rules[described]
             said = f"the model; described by {rule.id}: {rule}"
-            return Ground((said,), (f"described:{rule.id}",), self._collateral)
+            return Ground((said,), (f"described:{rule.id}",), self._collateral, self._top(rule.outcome))
         reason, code = self._held(held)
         # Where a rule says `model` nothing is asked: a change there is nobody's edit.
         change = self._edited(held) if feedback.rules[held].asks else self._collateral
-        return Ground((reason,), (code,), change)
+        return Ground((reason,), (code,), change, self._top(feedback.rules[held].outcome))
+
+    def _top(self, outcome: Outcome) -> str | None:
+        return outcome.top(self.release.schema.classes)
 
     def _held(self, held: int) -> tuple[str, str]:
         assert self.release.draft is not None

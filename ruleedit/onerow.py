@@ -12,7 +12,8 @@ import ctypes
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias
+from functools import cached_property
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,9 +22,9 @@ from ruleedit.errors import Refused
 from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
 from ruleedit.overlay import BY, BY_GRAFT, BY_MODEL, BY_OVERLAY, BY_RETRAINED
-from ruleedit.regions import Box, NumberSet, Region, TextSet, ValueSet, rule_box
+from ruleedit.regions import Box, NumberSet, Region, TextSet, ValueSet, clauses_box, rule_box
 from ruleedit.release import Release
-from ruleedit.rules import RuleSet
+from ruleedit.rules import Clause, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
 
 Row: TypeAlias = Sequence[float]
@@ -143,6 +144,62 @@ class RowDecider:
         if asked and self.release.mode == "overlay-hard":
             by, outcome, probabilities = BY_OVERLAY, self._codes[held], self._said[held]
         return self._decision(row, held, outcome, probabilities, own, by)
+
+    def nearest(self, row: Row, outcome: str) -> dict[str, Any] | None:
+        """The rule of another outcome that fails the fewest clauses at an encoded row, ties to the first.
+
+        ``failed`` are these clauses with the row's values. Where none fails, ``behind`` is the rule
+        that stands before it. Where no rule says another outcome it is the default, if that does; else
+        None.
+        """
+        found: tuple[Rule, list[Clause]] | None = None
+        for rule, clauses in self._others:
+            if rule.outcome.top(self._classes) == outcome:
+                continue
+            failed = [clause for clause, inside in clauses if not inside(row)]
+            if found is None or len(failed) < len(found[1]):
+                found = rule, failed
+        first = self.described(row)
+        if found is None:
+            return self._default(outcome, first)
+        rule, failed = found
+        told = [{"clause": str(clause), "value": self._cell(clause.feature, row)} for clause in failed]
+        return {
+            "outcome": rule.outcome.top(self._classes),
+            "rule": rule.id,
+            "text": str(rule),
+            "failed": told,
+            "behind": None if failed or first < 0 else self._rules[first].id,
+        }
+
+    def _default(self, outcome: str, first: int) -> dict[str, Any] | None:
+        draft = self.release.draft
+        top = None if draft is None else draft.rules.default.top(self._classes)
+        if top in (None, outcome) or first < 0:
+            return None
+        return {"outcome": top, "rule": None, "text": "the default", "failed": [], "behind": self._rules[first].id}
+
+    def _cell(self, name: str, row: Row) -> float | str | None:
+        """A value as the client gave it; a category never seen is None, as a missing value is."""
+        place = self.schema.index(name)
+        feature, value = self.schema.features[place], row[place]
+        if value != value:
+            return None
+        if feature.is_number:
+            return value
+        return next((text for text, code in feature.code_of.items() if code == value), None)
+
+    @cached_property
+    def _rules(self) -> tuple[Rule, ...]:
+        return () if self.release.draft is None else self.release.draft.rules.rules
+
+    @cached_property
+    def _others(self) -> list[tuple[Rule, list[tuple[Clause, Callable[[Row], bool]]]]]:
+        return [
+            (rule, [(clause, box_test(clauses_box([clause], self.schema), self.schema)) for clause in rule.clauses])
+            for rule in self._rules
+            if rule.enabled and not rule.outcome.is_model
+        ]
 
     def _decision(
         self, row: Row, held: int, outcome: int, probabilities: Sequence[float], own: int, by: int

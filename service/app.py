@@ -20,7 +20,7 @@ from service import demo, problems
 from service.access import Access
 from service.api import datasets, decisions, jobs, keys, models, operations, releases, rulesets
 from service.api.access import TABLE
-from service.api.bodies import DecisionsBody, ModelAsked
+from service.api.bodies import DecisionsAsked, DecisionsBody, ModelAsked
 from service.gate import Gate
 from service.jobs import Watch
 from service.metrics import Metrics
@@ -40,7 +40,7 @@ DESCRIPTION = (
 #: Those of decisions first: the router looks at one after another.
 ROUTERS = (decisions, datasets, models, rulesets, releases, jobs, keys, operations)
 #: Bodies that routes name by reference alone.
-NAMED = (Problem, ModelAsked, DecisionsBody)
+NAMED = (Problem, ModelAsked, DecisionsAsked, DecisionsBody)
 
 
 def create_app(
@@ -60,6 +60,7 @@ def create_app(
     async def living(app: FastAPI) -> AsyncIterator[None]:
         workspace = await run_in_threadpool(lambda: Workspace(settings, clock=clock, new_id=new_id))
         app.state.workspace = workspace
+        app.state.metrics.watch(workspace.metrics)
         if settings.authentication:
             key = await run_in_threadpool(lambda: workspace.keys.bootstrap(again=new_admin_key))
             if key is not None:

@@ -1,68 +1,67 @@
-"""Counters as Prometheus text: requests, latency, decisions by release and outcome."""
+"""Prometheus metrics: requests, latency, decisions, flips, drift, jobs, what was dropped."""
 
 from __future__ import annotations
 
-import threading
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 MEDIA = "text/plain; version=0.0.4; charset=utf-8"
+#: Whatever else a client may write there is one label.
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+#: From a single decision to a slow page; what takes longer is a job.
+SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
 class Metrics:
-    """The counters of one process; they begin at 0 with each start, as Prometheus expects."""
+    """The metrics of one process; counters begin at 0 with each start, as Prometheus expects.
+
+    What other rooms count by themselves they give when somebody asks: see `watch`.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._requests: Counter[tuple[str, str, int]] = Counter()
-        self._seconds: Counter[str] = Counter()
-        self._decisions: Counter[tuple[str, str, str]] = Counter()
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "ruleedit_requests", "Requests by route and status.", ["method", "route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "ruleedit_request_seconds",
+            "Time from a request to the end of its answer.",
+            ["route"],
+            buckets=SECONDS,
+            registry=self._registry,
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
 
     def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; ``route`` is the path's template, so that there are few."""
-        with self._lock:
-            self._requests[method, route, status] += 1
-            self._seconds[route] += seconds  # type: ignore[assignment]
+        if method not in METHODS:
+            method = "other"
+        known = self._known.get((method, route, status))
+        if known is None:
+            known = self._requests.labels(method, route, str(status)), self._seconds.labels(route)
+            self._known[method, route, status] = known
+        known[0].inc()
+        known[1].observe(seconds)
 
-    def count_decisions(self, name: str, release: str, outcomes: Iterable[str]) -> None:
-        """Count the decisions of a release."""
-        with self._lock:
-            for outcome in outcomes:
-                self._decisions[name, release, outcome] += 1
+    def watch(self, source: Callable[[], Iterable[Metric]]) -> None:
+        """Ask a source for its metrics each time that somebody asks for all."""
+        self._registry.register(_Source(source))
 
-    def text(self, jobs: Mapping[str, int]) -> str:
-        """Everything as Prometheus reads it; ``jobs`` are the jobs by state."""
-        with self._lock:
-            lines = [*self._request_lines(), *self._decision_lines()]
-        lines += _head("ruleedit_jobs", "gauge", "Jobs by state.")
-        lines += [_line("ruleedit_jobs", {"state": state}, count) for state, count in sorted(jobs.items())]
-        return "\n".join(lines) + "\n"
-
-    def _request_lines(self) -> Iterator[str]:
-        yield from _head("ruleedit_requests_total", "counter", "Requests by route and status.")
-        answered: Counter[str] = Counter()
-        for (method, route, status), count in sorted(self._requests.items()):
-            yield _line("ruleedit_requests_total", {"method": method, "route": route, "status": str(status)}, count)
-            answered[route] += count
-        yield from _head("ruleedit_request_seconds", "summary", "Time from a request to the end of its answer.")
-        for route, count in sorted(answered.items()):
-            yield _line("ruleedit_request_seconds_sum", {"route": route}, self._seconds[route])
-            yield _line("ruleedit_request_seconds_count", {"route": route}, count)
-
-    def _decision_lines(self) -> Iterator[str]:
-        yield from _head("ruleedit_decisions_total", "counter", "Decisions by name, release and outcome.")
-        for (name, release, outcome), count in sorted(self._decisions.items()):
-            labels = {"name": name, "release": release, "outcome": outcome}
-            yield _line("ruleedit_decisions_total", labels, count)
+    def text(self) -> bytes:
+        """Everything as Prometheus reads it."""
+        return generate_latest(self._registry)
 
 
-def _head(name: str, kind: str, help_text: str) -> list[str]:
-    return [f"# HELP {name} {help_text}", f"# TYPE {name} {kind}"]
+class _Source(Collector):
+    def __init__(self, source: Callable[[], Iterable[Metric]]) -> None:
+        self._source = source
 
+    def collect(self) -> Iterator[Metric]:
+        yield from self._source()
 
-def _line(name: str, labels: Mapping[str, str], value: float) -> str:
-    return f"{name}{{{','.join(f'{key}={_quoted(text)}' for key, text in labels.items())}}} {value}"
-
-
-def _quoted(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+    def describe(self) -> list[Metric]:
+        """Nothing before it is asked: what a source has depends on what is in service."""
+        return []

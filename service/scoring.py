@@ -9,19 +9,26 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from pydantic_core import to_json
 
-from ruleedit.decisions import Decision, decide_encoded, row_warnings
+from ruleedit.decisions import Decision
 from ruleedit.errors import MissingColumns, ValueRefused, did_you_mean
 from ruleedit.matching import Matrix
+from ruleedit.onerow import RowDecider
 from ruleedit.release import Release
 from ruleedit.rules import ZERO, number_text
 from ruleedit.schema import Feature, Schema
+from service.drift import Reference
 from service.errors import NothingActive
+from service.traffic import Traffic
 
 Record: TypeAlias = Mapping[str, Any]
 Reader: TypeAlias = Callable[[Any], float]
@@ -47,10 +54,14 @@ class Encoder:
         boolean where a number belongs and for whatever `ruleedit.tables.encode` refuses. A category
         never seen is no error: its code is 0.
         """
-        out = np.empty((len(rows), len(self._readers)))
+        return np.array(self.rows(rows), dtype=np.float64).reshape(len(rows), len(self._readers))
+
+    def rows(self, rows: Sequence[Record]) -> list[list[float]]:
+        """The same as lists, for one row at a time."""
+        out = []
         for number, row in enumerate(rows):
             try:
-                out[number] = [read(row[name]) for name, read in self._readers]
+                out.append([read(row[name]) for name, read in self._readers])
             except (KeyError, _Unfit, OverflowError):
                 self._refuse(row, number + 1)
         return out
@@ -142,7 +153,7 @@ def _shown(cell: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Serving:
     """One release in service, ready to decide."""
 
@@ -150,17 +161,51 @@ class Serving:
     name: str
     release: Release
     encoder: Encoder
+    decider: RowDecider
+    traffic: Traffic
 
     @classmethod
-    def of(cls, id: str, name: str, release: Release) -> Serving:
+    def of(cls, id: str, name: str, release: Release, reference: Reference | None = None) -> Serving:
         """Make a release ready: its model is loaded and asked once, so that the first client needn't wait."""
-        decide_encoded(release, np.full((1, len(release.schema.features)), np.nan), [[]])
-        return cls(id, name, release, Encoder(release.schema))
+        decider = RowDecider(release, id)
+        decider.decide([math.nan] * len(release.schema.features))
+        return cls(id, name, release, Encoder(release.schema), decider, Traffic(decider.grounds, reference))
+
+    @property
+    def revision(self) -> str | None:
+        """The revision of the rule set that is in force; None for a model without edits."""
+        return None if self.release.draft is None else self.release.draft.revision
 
     def decide(self, rows: Sequence[Record]) -> list[Decision]:
-        """Decide JSON rows; raises as `Encoder.encode` does."""
-        encoded = self.encoder.encode(rows)
-        return decide_encoded(self.release, encoded, row_warnings(encoded, self.release.schema))
+        """Decide JSON rows and count them; raises as `Encoder.encode` does."""
+        return self.decide_encoded(self.encoder.rows(rows))
+
+    def decide_encoded(self, encoded: list[list[float]]) -> list[Decision]:
+        """Decide encoded rows and count them."""
+        decide = self.decider.decide
+        decisions = [decide(row) for row in encoded]
+        self.traffic.note(encoded, decisions)
+        return decisions
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What one request was answered: who decided, the encoded rows and their decisions."""
+
+    serving: Serving
+    rows: list[list[float]]
+    decisions: list[Decision]
+    explain: bool = False
+
+    @cached_property
+    def json(self) -> bytes:
+        """The answer as JSON, the same for the client and for the decision log."""
+        decisions = [decision.to_json() | {"release": self.serving.id} for decision in self.decisions]
+        if self.explain:
+            for row, decision in zip(self.rows, decisions, strict=True):
+                decision["nearest"] = self.serving.decider.nearest(row, decision["outcome"])
+        head = {"name": self.serving.name, "release": self.serving.id, "revision": self.serving.revision}
+        return to_json(head | {"decisions": decisions})
 
 
 class Scoring:
@@ -182,7 +227,56 @@ class Scoring:
             raise NothingActive(name)
         return found
 
+    def decide(self, name: str, rows: Sequence[Record], *, explain: bool = False) -> Answered:
+        """Decide JSON rows by the release in service under a name; raises as `get` and `Encoder.encode` do."""
+        serving = self.get(name)
+        encoded = serving.encoder.rows(rows)
+        return Answered(serving, encoded, serving.decide_encoded(encoded), explain)
+
     @property
     def names(self) -> tuple[str, ...]:
         """The names under which something serves."""
         return tuple(sorted(self._serving))
+
+    def metrics(self) -> Iterator[Metric]:
+        """Decisions by rule and outcome, flips, drift of inputs and of agreement, for what is in service."""
+        return serving_metrics([(serving.name, serving) for serving in self._serving.values()])
+
+
+def serving_metrics(found: Sequence[tuple[str, Serving]]) -> Iterator[Metric]:
+    """The metrics of releases in service, each with its name."""
+    labels = ["name", "release"]
+    decided = CounterMetricFamily(
+        "ruleedit_decisions", "Decisions by rule and outcome.", labels=[*labels, "kind", "rule", "outcome"]
+    )
+    flips = CounterMetricFamily(
+        "ruleedit_flips", "Decisions that differ from the model's own.", labels=[*labels, "model_outcome", "outcome"]
+    )
+    psi = GaugeMetricFamily(
+        "ruleedit_input_drift", "Population stability index against training.", labels=[*labels, "feature"]
+    )
+    agreement = GaugeMetricFamily(
+        "ruleedit_rule_agreement", "Share of a rule's rows on which the model agrees.", labels=[*labels, "rule"]
+    )
+    drift = GaugeMetricFamily(
+        "ruleedit_rule_agreement_drift", "That share less the one in training.", labels=[*labels, "rule"]
+    )
+    for name, serving in found:
+        own, changed = [name, serving.id], Counter[tuple[str, str]]()
+        traffic = serving.traffic
+        by_outcome: Counter[tuple[str, str, str]] = Counter()
+        for tally in traffic.tallies():
+            by_outcome[tally.kind, tally.rule, tally.outcome] += tally.count
+            if tally.outcome != tally.model_outcome:
+                changed[tally.model_outcome, tally.outcome] += tally.count
+        for key, count in by_outcome.items():
+            decided.add_metric([*own, *key], count)
+        for pair, count in changed.items():
+            flips.add_metric([*own, *pair], count)
+        for feature, index in zip(serving.release.schema.names, traffic.stability(), strict=False):
+            psi.add_metric([*own, feature], index)
+        for code, (agreed, every) in traffic.agreement().items():
+            agreement.add_metric([*own, code], agreed / every)
+            if traffic.reference is not None and code in traffic.reference.agreement:
+                drift.add_metric([*own, code], agreed / every - traffic.reference.agreement[code])
+    yield from (decided, flips, psi, agreement, drift)

@@ -5,6 +5,7 @@ All of it is immutable, so an entry is never wrong; the oldest ones go when a sh
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -21,6 +22,7 @@ from ruleedit.models import TableModel
 from ruleedit.release import Release
 from ruleedit.schema import Schema
 from ruleedit.tables import encode, target_codes
+from service.drift import Reference
 from service.errors import UnknownDataset, UnknownModel, UnknownRelease
 from service.store.files import Files
 from service.store.records import Dataset, ModelRecord, ReleaseRecord
@@ -107,6 +109,10 @@ class Shelf:
         """A release by its id; raises `UnknownRelease`."""
         record = self._repository.get(ReleaseRecord, name, UnknownRelease)
         return release.load(self._files.path(record.folder))
+
+    def reference(self, record: ReleaseRecord) -> Reference:
+        """What the training table of a release's model looked like."""
+        return Reference.from_json(json.loads(self._files.path(record.report["reference"]).read_bytes()))
 
     def _encoded(self, dataset: str, model: TableModel) -> EncodedTable:
         frame = self.frame(dataset)

@@ -5,6 +5,8 @@ Each takes the job's request as JSON and a `Watch`, and returns the result as JS
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,12 +18,13 @@ from ruleedit.formats import canonical
 from ruleedit.inforce import put_in_force
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
-from ruleedit.release import release_files
+from ruleedit.release import Release, release_files
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD
 from ruleedit.tables import encode, infer_schema, target_codes
 from ruleedit.training import train
 from ruleedit.workflow import extract_rules
+from service.drift import Reference
 from service.errors import UnknownModel, UnknownRuleSet
 from service.jobs import Runner, Watch
 from service.people import Person
@@ -127,12 +130,18 @@ class Tasks:
             mode=found.mode,
             strategy=found.strategy,
             folder=self._files.put_folder(release_files(found)),
-            report=dict(found.report),
+            report={**found.report, "reference": self._keep_reference(found, ruleset.model)},
             state="draft",
         )
         happened = Event("make release", made.id, _by(request).name, detail={"revision": draft.revision})
         self._repository.add(made, happened)
         return {"release": made.id}
+
+    def _keep_reference(self, found: Release, model: str) -> str:
+        """Keep what the model's training table looked like, which traffic is compared with; the file's name."""
+        table = self._shelf.table(self._repository.get(ModelRecord, model, UnknownModel).dataset, model)
+        described = Reference.of(found, table.rows, table.outcomes).to_json()
+        return self._files.put(io.BytesIO(json.dumps(described).encode()), ".json")
 
     def _keep_model(
         self, request: dict[str, Any], model: TableModel, frame: pd.DataFrame, watch: Watch

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
+
+from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ruleedit import tables
 from ruleedit.conflicts import find_conflicts, refuse_open
@@ -416,7 +418,7 @@ class Workspace:
         return self.scoring.get(name)
 
     def _serving(self, record: ReleaseRecord) -> Serving:
-        return Serving.of(record.id, record.name, self._shelf.release(record.id))
+        return Serving.of(record.id, record.name, self._shelf.release(record.id), self._shelf.reference(record))
 
     def _serve(self, record: ReleaseRecord) -> None:
         self.scoring.put(self._serving(record))
@@ -460,6 +462,14 @@ class Workspace:
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""
         return self._repository.count_jobs()
+
+    def metrics(self) -> Iterator[Metric]:
+        """What is counted here, for Prometheus."""
+        yield from self.scoring.metrics()
+        jobs = GaugeMetricFamily("ruleedit_jobs", "Jobs by state.", labels=["state"])
+        for state, count in sorted(self.count_jobs().items()):
+            jobs.add_metric([state], count)
+        yield jobs
 
     def events(self) -> list[Event]:
         """What has changed, oldest first: the seam of the audit."""

@@ -193,3 +193,15 @@ def make(api: Api) -> Made:
     release = api.released(ruleset, "small")
     assert api.activate(release).status_code == 200
     return Made(dataset, model, ruleset, release)
+
+
+def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """Check that a response is a whole problem of this status and code; return it."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert {"type", "title", "status", "detail", "code", "instance"} <= set(problem)
+    assert (problem["status"], problem["code"]) == (status, code), problem
+    assert problem["type"] == f"urn:ruleedit:problem:{code}"
+    assert problem["instance"] == response.request.url.path
+    return problem

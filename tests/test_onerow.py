@@ -7,10 +7,12 @@ import threading
 
 import lightgbm
 import numpy as np
+import pandas as pd
 import pytest
 
 from ruleedit.adoption import adopt
 from ruleedit.decisions import decide_encoded, row_warnings
+from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.formats import canonical
 from ruleedit.matching import Matrix, box_mask, decide, region_mask
@@ -18,7 +20,10 @@ from ruleedit.modelfolder import load as load_model
 from ruleedit.models import TableModel
 from ruleedit.onerow import RowDecider, RowModel, box_test, first_rule, region_test
 from ruleedit.release import Release, load
+from ruleedit.rules import Outcome, RuleSet
+from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode, infer_schema, read
+from ruleedit.text import parse_rule
 from ruleedit.training import train
 from ruleedit.workflow import resolve_conflicts
 from tests.commandline import Shop, three_classes
@@ -147,3 +152,50 @@ def test_every_missing_value_is_warned_of(shop: Shop) -> None:
     found = RowDecider(release).decide([math.nan] * len(release.schema.features))
     assert found.warnings == tuple(f"{name}: the value is missing" for name in release.schema.names)
     assert found.rule is None
+
+
+class TestNearest:
+    SCHEMA = Schema(
+        (Feature("age", "integer"), Feature("job", "categorical", categories=("clerk", "cook"))), "y", ("no", "yes")
+    )
+
+    def decider(self, *rules: str, default: str = "no") -> RowDecider:
+        """A decider whose rules say this, first match wins; the model is of no matter."""
+        frame = pd.DataFrame({"age": [20, 30, 40, 50] * 20, "job": ["clerk", "cook"] * 40, "y": ["no", "yes"] * 40})
+        model = train(frame, self.SCHEMA)
+        parsed = tuple(parse_rule(text, f"R{place}") for place, text in enumerate(rules, 1))
+        return RowDecider(Release(model, "overlay-hard", Draft.of(RuleSet(parsed, Outcome.of(default)), self.SCHEMA)))
+
+    def test_the_rule_that_fails_the_fewest_clauses(self) -> None:
+        """With the clauses that fail and the row's values; of equal ones the first."""
+        decider = self.decider(
+            "IF age > 60 AND age < 90 AND job = cook THEN yes",
+            "IF age > 35 AND job = clerk THEN yes",
+            "IF age > 33 THEN yes",
+        )
+        found = decider.nearest([30.0, 1.0], "no")
+        assert found is not None
+        assert (found["outcome"], found["rule"], found["behind"]) == ("yes", "R2", None)
+        assert found["failed"] == [{"clause": "age > 35", "value": 30.0}]
+        missing = decider.nearest([math.nan, 0.0], "no")
+        assert missing is not None
+        assert missing["failed"] == [{"clause": "age > 33", "value": None}]
+
+    def test_a_rule_that_stands_behind_another(self) -> None:
+        """It fails no clause: the rule before it is named."""
+        found = self.decider("IF age > 20 THEN no", "IF job = cook THEN yes").nearest([30.0, 2.0], "no")
+        assert found is not None
+        assert (found["rule"], found["failed"], found["behind"]) == ("R2", [], "R1")
+
+    def test_the_default_where_no_rule_says_anything_else(self) -> None:
+        """And nothing where the default says the same, or there are no rules."""
+        decider = self.decider("IF age > 20 THEN yes")
+        found = decider.nearest([30.0, 2.0], "yes")
+        assert found is not None
+        assert (found["outcome"], found["rule"], found["behind"]) == ("no", None, "R1")
+        assert self.decider("IF age > 20 THEN no").nearest([30.0, 2.0], "no") is None
+
+    def test_of_a_model_without_rules_there_is_none(self, shop: Shop) -> None:
+        """Nothing to fail."""
+        release = Release(load_model(shop.model))
+        assert RowDecider(release).nearest([0.0] * len(release.schema.features), "deny") is None

@@ -10,13 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pandas as pd
 import pytest
 
 from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical, sql
 from ruleedit.modelfolder import load
-from tests.serving import EDIT, ROW, TARGET, Api, Made, make, serving, small_table
+from tests.serving import EDIT, ROW, TARGET, Api, Made, make, refused, serving, small_table
 
 WITHOUT_JOB = ROW | {"job": None}
 CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
@@ -58,18 +57,6 @@ def conflicting(api: Api, made: Made) -> dict[str, Any]:
     """A rule set with an open conflict that the tests leave open."""
     found: dict[str, Any] = api.edit(api.extracted(made)["id"], *CONFLICTING).json()
     return found
-
-
-def refused(response: httpx.Response, status: int, code: str) -> dict[str, Any]:
-    """Check that a response is a whole problem of this status and code; return it."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    problem: dict[str, Any] = response.json()
-    assert {"type", "title", "status", "detail", "code", "instance"} <= set(problem)
-    assert (problem["status"], problem["code"]) == (status, code), problem
-    assert problem["type"] == f"urn:ruleedit:problem:{code}"
-    assert problem["instance"] == response.request.url.path
-    return problem
 
 
 # --- data sets -------------------------------------------------------------------------------
@@ -691,65 +678,6 @@ def test_a_retrained_release_answers_by_its_model(api: Api, ruleset: dict[str, A
     assert report["trainings"] >= 1
     api.activate(release)
     assert api.decide("retrained", WITHOUT_JOB).json()["decisions"][0]["by"] == "retrained"
-
-
-def test_a_decision_has_its_reasons(api: Api, made: Made) -> None:
-    """Outcome, probabilities, the model's own outcome, the rule, and why."""
-    body = api.decide("small", WITHOUT_JOB, ROW).json()
-    assert body["release"] == made.release
-    held, free = body["decisions"]
-    assert (held["outcome"], held["by"]) == ("yes", "overlay")
-    assert held["probabilities"] == {"no": 0.0, "yes": 1.0}
-    assert "job is missing" in held["reasons"][0]
-    assert free["rule"] is None
-    assert (free["by"], free["outcome"]) == ("model", free["model_outcome"])
-    assert sum(free["probabilities"].values()) == pytest.approx(1.0)
-
-
-def test_a_decision_warns_of_what_was_never_seen(api: Api, made: Made) -> None:
-    """A new category and a number out of range are decided with warnings; extra columns are ignored."""
-    decision = api.decide("small", ROW | {"job": "zzz", "age": 99, "extra": [1]}).json()["decisions"][0]
-    assert len(decision["warnings"]) == 2
-
-
-def test_a_large_batch_is_decided_like_single_rows(api: Api, made: Made) -> None:
-    """The same answers, in order."""
-    rows = [ROW | {"age": 20 + i % 50, "job": [None, "a", "b"][i % 3]} for i in range(300)]
-    together = api.decide("small", *rows).json()["decisions"]
-    alone = [api.decide("small", row).json()["decisions"][0] for row in rows[:40]]
-    assert together[:40] == alone
-
-
-@pytest.mark.parametrize(
-    ("row", "code", "said"),
-    [
-        (ROW | {"age": "old"}, "value-refused", "row 1, column 'age'"),
-        (ROW | {"age": 30.5}, "value-refused", "not whole"),
-        (ROW | {"member": 2}, "value-refused", "neither true nor false"),
-        ({"age": 3}, "columns-missing", "'income'"),
-    ],
-)
-def test_a_row_that_does_not_fit_is_422(api: Api, made: Made, row: dict[str, Any], code: str, said: str) -> None:
-    """Naming row and column."""
-    assert said in refused(api.decide("small", row), 422, code)["detail"]
-
-
-@pytest.mark.parametrize("body", [{}, {"rows": []}, {"rows": [1]}, {"rows": "x"}, {"rows": [ROW], "x": 1}, []])
-def test_a_wrong_body_for_decisions_is_422(api: Api, made: Made, body: Any) -> None:
-    """Saying where."""
-    refused(api.post("/v1/decisions/small", json=body), 422, "request-invalid")
-
-
-def test_infinite_numbers_are_refused(api: Api, made: Made) -> None:
-    """Python's JSON would read them."""
-    content = json.dumps({"rows": [ROW | {"income": float("inf")}]})
-    response = api.post("/v1/decisions/small", content=content, headers={"Content-Type": "application/json"})
-    refused(response, 422, "value-refused")
-
-
-def test_too_many_rows_are_413(api: Api, made: Made) -> None:
-    """10,001 of them, however short."""
-    refused(api.post("/v1/decisions/small", json={"rows": [{}] * 10_001}), 413, "too-large")
 
 
 def test_activate_and_roll_back(api: Api, ruleset: dict[str, Any]) -> None:

@@ -426,22 +426,6 @@ def test_the_first_page_of_an_empty_service_says_how_to_begin(tmp_path: Path) ->
         assert "curl -F file=@table.csv" in page
 
 
-def test_metrics_count_requests_by_route_and_decisions_by_outcome(api: Api) -> None:
-    """By the path's template, so that there are few; what isn't served is one route."""
-    api.decide("small", ROW, ROW)
-    api.get("/v1/never/heard/of")
-    api.get("/v1/datasets/none")
-    text = api.get("/metrics").text
-    assert re.search(r'ruleedit_requests_total\{method="POST",route="/v1/decisions/\{name\}",status="200"\} \d+', text)
-    assert re.search(r'route="/v1/datasets/\{dataset\}",status="404"\} \d+', text)
-    assert 'route="unknown",status="404"' in text
-    assert "heard" not in text
-    assert re.search(
-        r'ruleedit_decisions_total\{name="small",release="release-[0-9a-f]+",outcome="(yes|no)"\} \d+', text
-    )
-    assert re.search(r'ruleedit_jobs\{state="succeeded"\} \d+', text)
-
-
 # --- the workspace by itself -----------------------------------------------------------------
 
 

@@ -16,7 +16,6 @@ from ruleedit.errors import MissingColumns, ValueRefused
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode
 from service.errors import NothingActive
-from service.metrics import Metrics
 from service.scoring import Scoring, encode_records
 
 SCHEMA = Schema(
@@ -138,19 +137,3 @@ def test_nothing_serves_under_an_unknown_name() -> None:
     """The error names it."""
     with pytest.raises(NothingActive, match="'loans'"):
         Scoring().get("loans")
-
-
-def test_metrics_are_prometheus_text() -> None:
-    """Every family has its help and type, labels are escaped, counts add up."""
-    metrics = Metrics()
-    metrics.count_request("GET", "/healthz", 200, 0.25)
-    metrics.count_request("GET", "/healthz", 200, 0.5)
-    metrics.count_decisions("loans", "r1", ["yes", 'a "b"\n\\', "yes"])
-    lines = metrics.text({"queued": 2}).splitlines()
-    assert 'ruleedit_requests_total{method="GET",route="/healthz",status="200"} 2' in lines
-    assert 'ruleedit_request_seconds_sum{route="/healthz"} 0.75' in lines
-    assert 'ruleedit_request_seconds_count{route="/healthz"} 2' in lines
-    assert 'ruleedit_decisions_total{name="loans",release="r1",outcome="yes"} 2' in lines
-    assert r'ruleedit_decisions_total{name="loans",release="r1",outcome="a \"b\"\n\\"} 1' in lines
-    assert 'ruleedit_jobs{state="queued"} 2' in lines
-    assert sum(line.startswith("# TYPE") for line in lines) == 4

@@ -394,6 +394,41 @@ class DecisionsAsked(BaseModel):
     )
 
 
+class EditBody(Told):
+    """An edit that made a rule what it is."""
+
+    edit: str
+    revision: str
+
+
+class ChangeBody(Told):
+    """Why an outcome isn't the model's own."""
+
+    cause: Literal["edit", "collateral"] = Field(
+        description="An edit whose region holds the row, or a retraining that nobody asked for here."
+    )
+    rule: str | None = Field(default=None, description="The feedback rule that holds the row.")
+    edits: list[EditBody] | None = Field(default=None, description="The edits that made that rule what it is.")
+    release: str | None = Field(default=None, description="The release whose retraining changed the decision.")
+
+
+class FailedClause(Told):
+    """A clause that doesn't hold, and the row's value there."""
+
+    clause: str
+    value: float | str | None
+
+
+class NearestBody(Told):
+    """The rule of another outcome that fails the fewest clauses."""
+
+    outcome: str
+    rule: str | None = Field(description="null for the default, where no rule says another outcome.")
+    text: str
+    failed: list[FailedClause]
+    behind: str | None = Field(description="Where no clause fails: the rule that stands before it.")
+
+
 class DecisionBody(Told):
     """One row's answer."""
 
@@ -402,15 +437,23 @@ class DecisionBody(Told):
     model_outcome: str | None = Field(description="What the model answered before the edits.")
     rule: str | None = Field(description="The feedback rule that holds the row; null where nothing is asked.")
     by: str = Field(description="overlay, moved, graft, retrained or model.")
-    reasons: list[str]
-    warnings: list[str]
+    reasons: list[str] = Field(description="For people: the rule that holds the row, or that describes the model.")
+    reason_codes: list[str] = Field(
+        description="The same for programs: asserted:RULE, uncovered:RULE, settled:RULES or described:RULE."
+    )
+    change: ChangeBody | None = Field(description="Why the outcome isn't the model's own; null where it is.")
+    warnings: list[str] = Field(description="Missing values, categories never seen, numbers out of range.")
+    release: str = Field(description="The release that decided this row.")
     moved: dict[str, Any] | None = Field(default=None, description="Values that the model was asked about instead.")
+    nearest: NearestBody | None = Field(default=None, description="With explain=true: the nearest other outcome.")
 
 
 class DecisionsBody(Told):
     """The answers, in the order of the rows."""
 
+    name: str
     release: str
+    revision: str | None = Field(description="The rule set's revision that is in force.")
     decisions: list[DecisionBody]
 
 

@@ -38,9 +38,9 @@ async def get_readiness(work: Work) -> Health:
 
 
 @router.get("/metrics", response_class=PlainTextResponse, responses=refuses(), summary="Counters as Prometheus text")
-def get_metrics(work: Work, request: Request) -> PlainTextResponse:
-    """Requests by route and status, latency, decisions by release and outcome, jobs by state."""
-    return PlainTextResponse(request.app.state.metrics.text(work.count_jobs()), media_type=metrics.MEDIA)
+def get_metrics(request: Request) -> PlainTextResponse:
+    """Requests and latency by route, decisions by rule and outcome, flips, drift, jobs by state."""
+    return PlainTextResponse(request.app.state.metrics.text(), media_type=metrics.MEDIA)
 
 
 @router.get("/docs", response_class=HTMLResponse, responses=refuses(), summary="The API for people")
