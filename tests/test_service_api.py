@@ -612,7 +612,7 @@ def test_rules_by_people_are_imported(api: Api, made: Made) -> None:
     problem = refused(api.post("/v1/rulesets/import", data=form, files=files), 422, "file-refused")
     assert f"row 2, column '{name}'" in problem["detail"]
     refused(api.post("/v1/rulesets/import", data={**form, "format": "pmm"}, files=files), 422, "refused")
-    refused(api.post("/v1/rulesets/import", data={**form, "model": "none"}, files=files), 404, "unknown-model")
+    refused(api.post("/v1/rulesets/import", data={**form, "model": "none"}, files=files), 422, "unknown-model")
 
 
 # --- releases and decisions ------------------------------------------------------------------
