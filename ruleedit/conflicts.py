@@ -4,38 +4,46 @@ Two asserted rules conflict where their regions intersect and their outcomes dif
 `Settlement` says what holds in the intersection. Where a row is covered by several asserted
 rules, those beaten by another of them are dropped; if the rest agree, or have one settled outcome
 between all of them, that is the answer, and otherwise it is an unresolved conflict of three or
-more. Everything here looks at the rule set alone, never at data or at how it came about.
+more. Everything here looks at the rule set alone, never at data or at how it came about;
+`ruleedit.settling` settles.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from ruleedit.errors import ConflictsOpen, SettlementRefused, TooComplex, did_you_mean
+import numpy as np
+
+from ruleedit.errors import ConflictsOpen
+from ruleedit.meeting import Pairs, meeting
+from ruleedit.overlaps import Entry, Exceptions, Relations
 from ruleedit.regions import Box, Part, Region, box_clauses, box_text, rule_box
-from ruleedit.rules import MODEL, STRATEGIES, Outcome, Rule, RuleSet, Settlement, Strategy
+from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
 from ruleedit.schema import Schema
 from ruleedit.text import parse_rule
-
-#: The most sets of overlapping rules that are looked at one by one; settling by priority needs none of them.
-MOST_OVERLAPS = 20_000
 
 
 @dataclass(frozen=True)
 class Conflict:
     """Asserted rules that meet and disagree; two, or an unresolved knot of three or more.
 
-    ``rules`` are in the order shown. ``region`` holds the rows in question. ``settlement`` is the
-    record that stands for a pair, if one does.
+    ``rules`` are in the order shown. ``boxes`` are theirs and ``holes`` what is taken before them.
+    ``settlement`` is the record that stands for a pair, if one does.
     """
 
     rules: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
-    region: Region
+    boxes: tuple[Box, ...] = field(repr=False)
+    holes: tuple[Box, ...] = field(repr=False, default=())
     settlement: Settlement | None = None
+
+    @cached_property
+    def region(self) -> Region:
+        """The rows in question."""
+        return Region((Part.of(_common(self.boxes), self.holes),))
 
     @property
     def resolved(self) -> bool:
@@ -45,16 +53,17 @@ class Conflict:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Rows covered by exactly these asserted rules, where first match alone wouldn't say what holds.
+    """Rows covered by these asserted rules, where first match alone wouldn't say what holds.
 
-    ``outcome`` is None where the conflict is unresolved. ``holders`` are the rules that no other
-    of them beats; the first says how much is asserted.
+    ``region`` may hold rows of an overlap that stands before it, which are that one's. ``outcome``
+    is None where the conflict is unresolved. ``holder`` is the first rule that no other beats, None
+    where there is none; it says how much is asserted.
     """
 
     rules: tuple[str, ...]
     region: Region
     outcome: Outcome | None
-    holders: tuple[str, ...] = ()
+    holder: str | None = None
 
     @property
     def id(self) -> str:
@@ -69,144 +78,172 @@ class Conflicts:
         self.rules = rules
         self.schema = schema
         self.asserted = tuple(rule for rule in rules.rules if rule.enabled and rule.asserted)
-        self._boxes = {rule.id: rule_box(rule, schema) for rule in rules.enabled}
+        self.boxes = tuple(rule_box(rule, schema) for rule in self.asserted)
+        #: Per asserted rule the boxes of the extracted ones ahead of it.
+        self._ahead: list[tuple[Box, ...]] = []
+        extracted: tuple[Box, ...] = ()
+        for rule in rules.enabled:
+            if rule.asserted:
+                self._ahead.append(extracted)
+            else:
+                extracted = (*extracted, rule_box(rule, schema))
         self._settled = {settlement.rules: settlement for settlement in rules.settlements}
+
+    @cached_property
+    def meets(self) -> Pairs:
+        """Which asserted rules meet, extracted rules aside; shape (asserted, asserted)."""
+        return meeting(self.boxes)
+
+    @cached_property
+    def disagreeing(self) -> Pairs:
+        """Which of them meet and say something else, the earlier one by rows; shape (asserted, asserted)."""
+        numbers: dict[Outcome, int] = {}
+        says = np.array([numbers.setdefault(rule.outcome, len(numbers)) for rule in self.asserted], dtype=np.intp)
+        found: Pairs = np.triu(self.meets & (says[:, None] != says), 1)
+        for one, other in self._remainders():
+            found[one, other] = False
+        return found
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Settlement | None]:
         """Every conflicting pair, in the order shown, with the settlement that stands."""
-        return {
-            (first.id, second.id): self._standing(first, second)
-            for first, second in itertools.combinations(self.asserted, 2)
-            if first.outcome != second.outcome and not _own_remainder(first, second) and self._meet(first, second)
-        }
+        ids = [rule.id for rule in self.asserted]
+        return {(ids[one], ids[other]): self._standing(one, other) for one, other in _true(self.disagreeing)}
+
+    @cached_property
+    def _then(self) -> Callable[[str], tuple[Outcome, Box]]:
+        """The outcome and the box of a rule by the text that it had when somebody settled it."""
+        now = {str(rule): (rule.outcome, box) for rule, box in zip(self.asserted, self.boxes, strict=True)}
+
+        def read(text: str) -> tuple[Outcome, Box]:
+            if text not in now:
+                rule = parse_rule(text)
+                now[text] = (rule.outcome, rule_box(rule, self.schema))
+            return now[text]
+
+        return read
+
+    def _standing(self, one: int, other: int) -> Settlement | None:
+        """The pair's settlement while the intersection is the same or smaller and the outcomes are the same."""
+        first, second = self.asserted[one], self.asserted[other]
+        if not self._settled:
+            return None
+        settlement = self._settled.get((min(first.id, second.id), max(first.id, second.id)))
+        if settlement is None:
+            return None
+        if first.id > second.id:
+            one, other = other, one
+        then = [self._then(text) for text in settlement.texts]
+        now = [(self.asserted[place].outcome, self.boxes[place]) for place in (one, other)]
+        if then == now:
+            return settlement
+        if any(was[0] != is_now[0] for was, is_now in zip(then, now, strict=True)):
+            return None
+        return settlement if now[0][1].intersect(now[1][1]).within(then[0][1].intersect(then[1][1])) else None
 
     @cached_property
     def overlaps(self) -> tuple[Overlap, ...]:
-        """The sets of rules for which first match isn't the answer, larger ones first."""
-        kept: dict[tuple[str, ...], Outcome | None] = {}
-        for clique in self._cliques():
-            answer = self._answer(clique)
-            if answer is None or self._first_answers(clique, kept) != {(answer, self._asserts(clique))}:
-                if len(clique) > 2 and answer is None and self._region(clique, exactly=True).is_empty:
-                    continue
-                kept[clique] = answer
-        order = sorted(kept, key=lambda clique: (-len(clique), [self.rules.position(rule) for rule in clique]))
-        return tuple(Overlap(clique, self._region(clique), kept[clique], self._holders(clique)) for clique in order)
+        """The sets of rules for which first match isn't the answer, in the order in which they decide."""
+        return tuple(
+            Overlap(
+                tuple(self.asserted[place].id for place in entry.members),
+                Region((Part.of(_common([self.boxes[place] for place in entry.members]), self._ahead[first]),)),
+                entry.outcome,
+                None if entry.holder is None else self.asserted[entry.holder].id,
+            )
+            for first, entry in self._entries(Exceptions(self.relations))
+        )
 
     @cached_property
     def all(self) -> tuple[Conflict, ...]:
         """Every conflict: the pairs, then what no settlement of pairs decides."""
-        found = [
-            Conflict(pair, tuple(self.rules.rule(rule).outcome for rule in pair), self._region(pair), settlement)
-            for pair, settlement in self.pairs.items()
-        ]
-        for overlap in self.overlaps:
-            if overlap.outcome is None and len(overlap.rules) > 2 and self._pairs_settled(overlap.rules):
-                outcomes = tuple(self.rules.rule(rule).outcome for rule in overlap.rules)
-                found.append(Conflict(overlap.rules, outcomes, self._region(overlap.rules, exactly=True)))
-        return tuple(conflict for conflict in found if not conflict.region.is_empty)
+        return (*self._conflicting_pairs(), *self._knots())
 
-    def _pairs_settled(self, clique: Sequence[str]) -> bool:
-        return all(self.pairs.get(pair, True) is not None for pair in itertools.combinations(clique, 2))
+    @cached_property
+    def relations(self) -> Relations:
+        """How the asserted rules stand to each other, for `ruleedit.overlaps`."""
+        many = len(self.asserted)
+        beaten = np.zeros((many, many), dtype=bool)
+        settled: dict[tuple[int, int], Outcome] = {}
+        against = self.disagreeing | self.disagreeing.T
+        is_open = against.copy()
+        for (one, other), settlement in zip(_true(self.disagreeing), self.pairs.values(), strict=True):
+            if settlement is None:
+                continue
+            is_open[one, other] = is_open[other, one] = False
+            if settlement.outcome is not None:
+                settled[one, other] = settlement.outcome
+            else:
+                lost = one if settlement.winner == self.asserted[other].id else other
+                beaten[lost, one + other - lost] = True
+        for one, other in self._remainders():
+            beaten[other, one] = self.meets[one, other]
+        return Relations(
+            boxes=self.boxes,
+            outcomes=tuple(rule.outcome for rule in self.asserted),
+            asserts=tuple(rule.asserts for rule in self.asserted),
+            meets=_bits(self.meets & ~np.eye(many, dtype=bool)),
+            against=_bits(against),
+            beaten=_bits(beaten),
+            open=_bits(is_open),
+            settled=settled,
+        )
 
-    def _meet(self, first: Rule, second: Rule) -> bool:
-        return self._boxes[first.id].meets(self._boxes[second.id])
+    def _entries(self, exceptions: Exceptions) -> Iterator[tuple[int, Entry]]:
+        return ((first, entry) for first in range(len(self.asserted)) for entry in exceptions.of(first))
 
-    def _standing(self, first: Rule, second: Rule) -> Settlement | None:
-        """The pair's settlement while the intersection is the same or smaller and the outcomes are the same."""
-        pair = _pair(first.id, second.id)
-        settlement = self._settled.get(pair)
-        if settlement is None:
-            return None
-        now = {first.id: first, second.id: second}
-        then = [parse_rule(text, rule) for rule, text in zip(pair, settlement.texts, strict=True)]
-        if any(rule.outcome != now[rule.id].outcome for rule in then):
-            return None
-        was = rule_box(then[0], self.schema).intersect(rule_box(then[1], self.schema))
-        return settlement if self._boxes[first.id].intersect(self._boxes[second.id]).within(was) else None
+    def _remainders(self) -> Iterator[tuple[int, int]]:
+        """The rules that answer for what an edit uncovered of an earlier one: the earlier holds by definition."""
+        place = {rule.id: number for number, rule in enumerate(self.asserted)}
+        for number, rule in enumerate(self.asserted):
+            parent = place.get(rule.remainder_of or "", number)
+            if parent < number:
+                yield parent, number
 
-    def _cliques(self) -> Iterator[tuple[str, ...]]:
-        """Sets of rules that all meet and hold a pair for which the earlier rule isn't the answer; small ones first."""
-        odd = {pair for pair, settlement in self.pairs.items() if settlement is None or settlement.winner != pair[0]}
-        if not odd:
+    def _conflicting_pairs(self) -> Iterator[Conflict]:
+        taken = self._taken()
+        for (one, other), (pair, settlement) in zip(_true(self.disagreeing), self.pairs.items(), strict=True):
+            outcomes = (self.asserted[one].outcome, self.asserted[other].outcome)
+            boxes = (self.boxes[one], self.boxes[other])
+            found = Conflict(pair, outcomes, boxes, self._ahead[one], settlement)
+            if not taken[one, other] or not found.region.is_empty:
+                yield found
+
+    def _taken(self) -> Pairs:
+        """Pairs of which extracted rules ahead of both might take every row; shape (asserted, asserted)."""
+        found = np.zeros((len(self.asserted),) * 2, dtype=bool)
+        if self._ahead and self._ahead[-1]:
+            met = meeting(self.boxes, self._ahead[-1])
+            for one, ahead in enumerate(self._ahead):
+                found[one] = (met[one, : len(ahead)] & met[:, : len(ahead)]).any(axis=1)
+        return found
+
+    def _knots(self) -> Iterator[Conflict]:
+        """What goes beyond the pairs that are open: settlements that contradict each other, and rows between them."""
+        if not any(self.pairs.values()) and not any(self._ahead):
             return
-        size: list[tuple[tuple[int, ...], Box, bool]] = [
-            ((place,), self._boxes[rule.id], False) for place, rule in enumerate(self.asserted)
-        ]
-        seen = 0
-        while size:
-            larger: list[tuple[tuple[int, ...], Box, bool]] = []
-            for places, box, is_odd in size:
-                for place in range(places[-1] + 1, len(self.asserted)):
-                    rule = self.asserted[place].id
-                    if not box.meets(self._boxes[rule]):
-                        continue
-                    seen += 1
-                    if seen > MOST_OVERLAPS:
-                        raise TooComplex(
-                            f"more than {MOST_OVERLAPS:,} sets of asserted rules overlap; settle them by priority"
-                        )
-                    grown_odd = is_odd or any((self.asserted[other].id, rule) in odd for other in places)
-                    larger.append(((*places, place), box.intersect(self._boxes[rule]), grown_odd))
-            yield from (tuple(self.asserted[place].id for place in places) for places, _, is_odd in larger if is_odd)
-            size = larger
+        exceptions = Exceptions(self.relations, self._alongside())
+        for first, entry in self._entries(exceptions):
+            if entry.outcome is not None:
+                continue
+            aside = entry.excluded
+            for place in entry.members:
+                aside |= exceptions.hidden(first, place)
+            passed = [place for place in range(len(self.boxes)) if aside >> place & 1 or place < first]
+            members = [self.asserted[place] for place in entry.members]
+            found = Conflict(
+                tuple(rule.id for rule in members),
+                tuple(rule.outcome for rule in members),
+                tuple(self.boxes[place] for place in entry.members),
+                (*self._ahead[first], *(self.boxes[place] for place in passed)),
+            )
+            if not found.region.is_empty:
+                yield found
 
-    def _answer(self, clique: tuple[str, ...]) -> Outcome | None:
-        """What holds for a row that exactly these rules cover; None where it is unresolved."""
-        rest = self._holders(clique)
-        outcomes = {self.rules.rule(rule).outcome for rule in rest}
-        if len(outcomes) == 1:
-            return outcomes.pop()
-        between: set[Outcome | None] = set()
-        for pair in itertools.combinations(rest, 2):
-            if pair in self.pairs:
-                settlement = self.pairs[pair]
-                between.add(settlement.outcome if settlement is not None else None)
-        return between.pop() if len(between) == 1 else None
-
-    def _holders(self, clique: tuple[str, ...]) -> tuple[str, ...]:
-        """The rules that are beaten by none of the others."""
-        settled = [self.pairs.get(pair) for pair in itertools.combinations(clique, 2)]
-        beaten = {settlement.loser() for settlement in settled if settlement is not None}
-        members = [self.rules.rule(rule) for rule in clique]
-        beaten |= {late.id for early, late in itertools.combinations(members, 2) if _own_remainder(early, late)}
-        return tuple(rule for rule in clique if rule not in beaten)
-
-    def _asserts(self, clique: tuple[str, ...]) -> str | None:
-        """How much the first rule that holds the rows asserts, `whole` or `change`; None where none holds them."""
-        holders = self._holders(clique)
-        return self.rules.rule(holders[0]).asserts if holders else None
-
-    def _first_answers(
-        self, clique: tuple[str, ...], kept: Mapping[tuple[str, ...], Outcome | None]
-    ) -> set[tuple[Outcome | None, str | None]]:
-        """What the overlaps kept so far and then first match may say for a row that exactly these rules cover.
-
-        An overlap that begins with a later rule has an extracted rule for a hole where one stands
-        between, and in an ordered list it stands behind the first rule: only one that begins with
-        the same rule surely holds the row.
-        """
-        members = set(clique)
-        inside = [smaller for smaller in kept if members.issuperset(smaller)]
-        answers: set[tuple[Outcome | None, str | None]] = set()
-        for smaller in sorted(inside, key=lambda rules: (-len(rules), [self.rules.position(rule) for rule in rules])):
-            answers.add((kept[smaller], self._asserts(smaller)))
-            if smaller[0] == clique[0]:
-                return answers
-        first = self.rules.rule(clique[0])
-        return answers | {(first.outcome, first.asserts)}
-
-    def _region(self, clique: Sequence[str], *, exactly: bool = False) -> Region:
-        """The rows that all these rules cover and that no extracted rule takes before them."""
-        box = Box()
-        for rule in clique:
-            box = box.intersect(self._boxes[rule])
-        first = self.rules.position(clique[0])
-        holes = [self._boxes[rule.id] for rule in self.rules.rules[:first] if rule.enabled and not rule.asserted]
-        if exactly:
-            holes += [self._boxes[rule.id] for rule in self.asserted if rule.id not in clique]
-        return Region((Part.of(box, holes),))
+    def _alongside(self) -> list[int]:
+        """Per rule the later ones that no extracted rule parts from it, as bits with its own."""
+        same = np.equal.outer(*(np.array([len(ahead) for ahead in self._ahead], dtype=np.intp),) * 2)
+        return list(_bits(np.triu(same)))
 
 
 def find_conflicts(rules: RuleSet, schema: Schema) -> tuple[Conflict, ...]:
@@ -232,7 +269,11 @@ def refuse_open(rules: RuleSet, schema: Schema) -> None:
 
 
 def overlaps(rules: RuleSet, schema: Schema) -> tuple[Overlap, ...]:
-    """The overlaps of asserted rules in which first match isn't the answer; the first that holds a row decides it."""
+    """The overlaps of asserted rules in which first match isn't the answer.
+
+    Those that begin with a rule stand ahead of it and behind the rules before it; the first that
+    holds a row decides it. Raises `TooComplex`.
+    """
     return Conflicts(rules, schema).overlaps
 
 
@@ -241,154 +282,51 @@ def effective(rules: RuleSet, schema: Schema) -> RuleSet:
 
     This is what exports and `predict` of a rule file use. Unresolved conflicts stay first match.
     """
-    found = [overlap for overlap in overlaps(rules, schema) if overlap.outcome is not None]
+    if not rules.settlements and not any(rule.remainder_of for rule in rules):
+        return RuleSet(rules.rules, rules.default)
+    found: dict[str, list[Overlap]] = {}
+    for overlap in overlaps(rules, schema):
+        found.setdefault(overlap.rules[0], []).append(overlap)
     written: list[Rule] = []
     for rule in rules.rules:
-        for overlap in found:
-            if overlap.rules[0] == rule.id:
-                written.extend(_written(overlap, rules, schema))
+        ahead = found.get(rule.id, [])
+        # The rule itself is what is unresolved; only what stands ahead of a settled overlap has to be said.
+        while ahead and ahead[-1].outcome is None:
+            ahead.pop()
+        for overlap in ahead:
+            written.extend(_written(overlap, rules, schema))
         written.append(rule)
     return RuleSet(tuple(written), rules.default)
 
 
-def resolve(
-    rules: RuleSet,
-    schema: Schema,
-    pair: tuple[str, str] | None,
-    strategy: str,
-    *,
-    outcome: Outcome | None = None,
-    weights: tuple[float, float] = (1.0, 1.0),
-    taken: Collection[str] = (),
-) -> RuleSet:
-    """Settle one conflict, or with ``pair`` None every open one; nothing to settle is fine.
-
-    ``taken`` are ids of rules that are gone: the pieces of a carving never take one of them again.
-    Raises `SettlementRefused` where the strategy doesn't fit, `UnknownRule` for a rule that isn't there.
-    """
-    if strategy not in STRATEGIES:
-        raise SettlementRefused(f"no strategy {strategy!r}{did_you_mean(strategy, STRATEGIES)}")
-    if (outcome is None) == (strategy == "outcome"):
-        raise SettlementRefused("the strategy 'outcome', and no other, takes an outcome")
-    for name in outcome.classes if outcome is not None else ():
-        schema.check_class(name)
-    wanted = _wanted(rules, schema, pair)
-    for first, second in wanted:
-        # A carving before this one may have replaced a rule of the pair by its parts.
-        if first in rules.ids and second in rules.ids:
-            taken = {*taken, *rules.ids}
-            rules = _settle(rules, schema, (first, second), strategy, outcome, weights, taken)
-    if strategy == "carve" and pair is None and open_conflicts(rules, schema) and wanted:
-        return resolve(rules, schema, None, strategy, taken=taken)
-    return rules
-
-
-def _wanted(rules: RuleSet, schema: Schema, pair: tuple[str, str] | None) -> list[tuple[str, str]]:
-    """The pairs to settle, as (first named, second named)."""
-    found = Conflicts(rules, schema)
-    if pair is not None:
-        for rule in pair:
-            rules.rule(rule)
-        return [pair] if pair in found.pairs or pair[::-1] in found.pairs else []
-    wanted: dict[tuple[str, str], None] = {}
-    for conflict in found.all:
-        if not conflict.resolved:
-            wanted.update(dict.fromkeys(p for p in itertools.combinations(conflict.rules, 2) if p in found.pairs))
-    return list(wanted)
-
-
-def _settle(
-    rules: RuleSet,
-    schema: Schema,
-    pair: tuple[str, str],
-    strategy: str,
-    outcome: Outcome | None,
-    weights: tuple[float, float],
-    taken: Collection[str],
-) -> RuleSet:
-    first, second = rules.rule(pair[0]), rules.rule(pair[1])
-    if strategy == "carve":
-        return _carve(rules, schema, first, second, taken)
-    winner: str | None = None
-    if strategy == "priority":
-        winner = min(pair, key=rules.position)
-    elif strategy == "specific":
-        winner = _specific(first, second, schema)
-    elif strategy == "model":
-        outcome = MODEL
-    elif strategy == "mixture":
-        outcome = _mixture(first, second, weights)
-    names = _pair(first.id, second.id)
-    texts = {first.id: str(first), second.id: str(second)}
-    kind: Strategy = next(known for known in STRATEGIES if known == strategy)
-    record = Settlement(names, (texts[names[0]], texts[names[1]]), kind, winner, outcome)
-    others = tuple(settlement for settlement in rules.settlements if settlement.rules != names)
-    settlements = tuple(sorted((*others, record), key=lambda settlement: settlement.rules))
-    return RuleSet(rules.rules, rules.default, settlements)
-
-
-def _specific(first: Rule, second: Rule, schema: Schema) -> str:
-    one, other = rule_box(first, schema), rule_box(second, schema)
-    if one.within(other) and not other.within(one):
-        return first.id
-    if other.within(one) and not one.within(other):
-        return second.id
-    raise SettlementRefused(f"neither {first.id} nor {second.id} lies strictly inside the other; use another strategy")
-
-
-def _mixture(first: Rule, second: Rule, weights: tuple[float, float]) -> Outcome:
-    if any(not (0.0 <= weight < float("inf")) for weight in weights) or sum(weights) <= 0.0:
-        raise SettlementRefused("a mixture's weights are two numbers from 0 up, not both 0")
-    if first.outcome.is_model or second.outcome.is_model:
-        raise SettlementRefused("'model' can't be mixed: it is no distribution before a row is known")
-    total = sum(weights)
-    mixed: dict[str, float] = {}
-    for rule, weight in ((first, weights[0] / total), (second, weights[1] / total)):
-        for name, p in rule.outcome.weights:
-            mixed[name] = mixed.get(name, 0.0) + weight * p
-    return Outcome.spread(mixed)
-
-
-def _carve(rules: RuleSet, schema: Schema, keeper: Rule, other: Rule, taken: Collection[str]) -> RuleSet:
-    """The keeper has the intersection, the other becomes disjoint boxes in its own place."""
-    boxes = rule_box(other, schema).subtract(rule_box(keeper, schema))
-    clauses = [conjunction for box in boxes for conjunction in box_clauses(box, schema, other.clauses)]
-    if not clauses:
-        raise SettlementRefused(
-            f"{other.id} lies inside {keeper.id}: carving would leave nothing of it; remove it or name it first"
-        )
-    root = other.part_of or other.id
-    numbers = (number for number in itertools.count(1) if f"{root}.{number}" not in taken)
-    pieces = tuple(
-        other.replace(id=f"{root}.{next(numbers)}", clauses=conjunction, part_of=root, asserted=True)
-        for conjunction in clauses
-    )
-    place = rules.position(other.id)
-    return RuleSet(rules.rules[:place] + pieces + rules.rules[place + 1 :], rules.default, rules.settlements)
-
-
 def _written(overlap: Overlap, rules: RuleSet, schema: Schema) -> list[Rule]:
     """An overlap as rules: its box as conjunctions, numbered where there are several."""
-    assert overlap.outcome is not None
-    wording = [clause for rule in reversed(overlap.rules) for clause in rules.rule(rule).clauses]
-    conjunctions = box_clauses(overlap.region.parts[0].box, schema, wording) if overlap.region.parts else []
+    members = [rules.rule(rule) for rule in overlap.rules]
+    outcome = members[0].outcome if overlap.outcome is None else overlap.outcome
+    wording = [clause for rule in reversed(members) for clause in rule.clauses]
+    conjunctions = box_clauses(_common([rule_box(rule, schema) for rule in members]), schema, wording)
     names = (
         [overlap.id]
         if len(conjunctions) == 1
         else [f"{overlap.id}.{number + 1}" for number in range(len(conjunctions))]
     )
     # Clauses that hold for every row say no set of their own; a rule has one all the same.
-    everywhere = rules.rule(overlap.rules[0]).clauses
     return [
-        Rule(name, clauses or everywhere, overlap.outcome, asserted=True)
+        Rule(name, clauses or members[0].clauses, outcome, asserted=True)
         for name, clauses in zip(names, conjunctions, strict=True)
     ]
 
 
-def _pair(first: str, second: str) -> tuple[str, str]:
-    return (first, second) if first <= second else (second, first)
+def _common(boxes: Iterable[Box]) -> Box:
+    return functools.reduce(Box.intersect, boxes, Box())
 
 
-def _own_remainder(first: Rule, second: Rule) -> bool:
-    """Whether the later rule answers for what an edit uncovered of the earlier one: the earlier holds by definition."""
-    return second.remainder_of == first.id
+def _true(relation: Pairs) -> list[tuple[int, int]]:
+    """The pairs of places for which a relation is true, row by row."""
+    return list(zip(*(axis.tolist() for axis in np.nonzero(relation)), strict=True))
+
+
+def _bits(relation: Pairs) -> tuple[int, ...]:
+    """Each row of a relation as an integer with a bit for each place."""
+    packed = np.packbits(relation, axis=1, bitorder="little")
+    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)

@@ -98,9 +98,16 @@ class Draft:
 
     @classmethod
     def of(cls, rules: RuleSet, schema: Schema, origin: Mapping[str, Any] | None = None) -> Draft:
-        """Start from a rule set that nobody has edited; every rule is checked against the schema."""
+        """Start from a rule set that nobody has edited; every rule is checked against the schema.
+
+        Raises `EditRefused` where two rules have the same id.
+        """
+        seen: set[str] = set()
         for rule in rules:
             check_rule(rule, schema)
+            if rule.id in seen:
+                raise EditRefused(f"two rules have the id {rule.id}; give each rule one of its own")
+            seen.add(rule.id)
         check_default(rules.default, schema)
         return cls(schema, rules, rules, (), dict(origin or {}))
 
@@ -219,6 +226,8 @@ def rule_json(rule: Rule) -> dict[str, Any]:
         out["asserts"] = rule.asserts
     out |= {name: True for name in ("confirmed", "placed") if getattr(rule, name)}
     out |= {name: getattr(rule, name) for name in ("remainder_of", "part_of") if getattr(rule, name)}
+    if rule.confidence is not None:
+        out["confidence"] = rule.confidence
     return out
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
-from ruleedit.conflicts import resolve
 from ruleedit.drafts import Draft, check_default
 from ruleedit.errors import EditRefused, RuleTextError, did_you_mean
 from ruleedit.regions import Box, box_clauses, check_clause, check_rule, rule_box
 from ruleedit.rules import STRATEGIES, Clause, Outcome, Rule, RuleSet
+from ruleedit.settling import resolve
 from ruleedit.text import Reader
 
 Asserts: TypeAlias = Literal["whole", "change"]
@@ -156,6 +156,19 @@ def _read_default(text: str, rest: str) -> Edit:
     return Edit(text, lambda draft, asserts: _default(draft, outcome))
 
 
+def _read_confidence(text: str, rest: str) -> Edit:
+    """`confidence R3 0.8`; `confidence R3 none` takes it back."""
+    rule, more = _split(rest, text)
+    if more.lower() == "none":
+        return Edit(text, lambda draft, asserts: _confidence(draft, rule, None))
+    reader = Reader(more)
+    share = reader.scalar()
+    reader.expect_end()
+    if isinstance(share, str) or not 0.0 < share <= 1.0:
+        raise RuleTextError(f"{text!r}: a confidence is a number above 0 and up to 1, or none")
+    return Edit(text, lambda draft, asserts: _confidence(draft, rule, share))
+
+
 def _read_one(
     make: Callable[[Draft, str, Outcome | None, Asserts], RuleSet], otherwise: bool
 ) -> Callable[[str, str], Edit]:
@@ -194,7 +207,7 @@ def _read_resolve(text: str, rest: str) -> Edit:
     if more and strategy not in ("outcome", "mixture"):
         raise RuleTextError(f"{text!r}: {strategy} takes nothing more; write it without {more!r}")
     outcome = _whole_outcome(more) if strategy == "outcome" else None
-    weights = read_weights(more) if strategy == "mixture" and more else (1.0, 1.0)
+    weights = read_weights(more) if strategy == "mixture" and more else None
     return Edit(text, lambda draft, asserts: _resolve(draft, named, strategy, outcome, weights))
 
 
@@ -312,11 +325,11 @@ def _disable(draft: Draft, rule_id: str, otherwise: Outcome | None, asserts: Ass
     )
 
 
-def _enable(draft: Draft, rule_id: str, _: Outcome | None, __: Asserts) -> RuleSet:
+def _enable(draft: Draft, rule_id: str, _: Outcome | None, asserts: Asserts) -> RuleSet:
     rule = draft.rules.rule(rule_id)
     if rule.enabled:
         raise EditRefused(f"{rule_id} is enabled already")
-    return _swapped(draft.rules, rule.replace(enabled=True))
+    return _swapped(draft.rules, rule.replace(enabled=True, asserts=asserts))
 
 
 def _move(draft: Draft, rule_id: str, place: tuple[str, str], asserts: Asserts) -> RuleSet:
@@ -329,11 +342,18 @@ def _move(draft: Draft, rule_id: str, place: tuple[str, str], asserts: Asserts) 
     return replace(draft.rules, rules=(*others.rules[:target], rule, *others.rules[target:]))
 
 
-def _confirm(draft: Draft, rule_id: str, _: Outcome | None, __: Asserts) -> RuleSet:
+def _confirm(draft: Draft, rule_id: str, _: Outcome | None, asserts: Asserts) -> RuleSet:
     rule = draft.rules.rule(rule_id)
     if rule.confirmed:
         raise EditRefused(f"{rule_id} is confirmed already")
-    return _swapped(draft.rules, rule.replace(confirmed=True))
+    return _swapped(draft.rules, rule.replace(confirmed=True, asserts=asserts))
+
+
+def _confidence(draft: Draft, rule_id: str, confidence: float | None) -> RuleSet:
+    rule = draft.rules.rule(rule_id)
+    if not rule.asserted:
+        raise EditRefused(f"{rule_id} is extracted, nobody asserts it; confirm it first")
+    return _swapped(draft.rules, rule.replace(confidence=confidence))
 
 
 def _default(draft: Draft, outcome: Outcome) -> RuleSet:
@@ -346,7 +366,7 @@ def _resolve(
     pair: tuple[str, str] | None,
     strategy: str,
     outcome: Outcome | None,
-    weights: tuple[float, float],
+    weights: tuple[float, float] | None,
 ) -> RuleSet:
     taken = draft.seen_ids()
     return resolve(draft.rules, draft.schema, pair, strategy, outcome=outcome, weights=weights, taken=taken)
@@ -458,7 +478,9 @@ def _with_assertion(rule: Rule, base: Rule | None) -> Rule:
         or not rule.says(base)
         or (rule.enabled and not base.enabled)
     )
-    return rule.replace(asserted=asserted, asserts=rule.asserts if asserted else "whole")
+    if asserted:
+        return rule.replace(asserted=True)
+    return rule.replace(asserted=False, asserts="whole", confidence=None)
 
 
 def _unplaced(base: RuleSet, rules: Sequence[Rule]) -> list[Rule]:
@@ -487,6 +509,7 @@ _READERS: dict[str, Callable[[str, str], Edit]] = {
     "enable": _read_one(_enable, otherwise=False),
     "move": _read_move,
     "confirm": _read_one(_confirm, otherwise=False),
+    "confidence": _read_confidence,
     "default": _read_default,
     "resolve": _read_resolve,
     "undo": _read_history("undo"),

@@ -95,27 +95,25 @@ class Feedback:
 def feedback(base: RuleSet, edited: RuleSet, schema: Schema) -> Feedback:
     """Work out what the edits between two rule sets ask for."""
     overlapping = overlaps(edited, schema)
-    asserted = [*_overlapping(overlapping, base, edited, schema), *_asserted(base, edited, schema)]
+    asserted = list(_asserted(base, edited, schema, overlapping))
     if any(rule.asserts == "change" for rule in edited.enabled):
-        holders = {overlap.id: overlap.holders for overlap in overlapping}
+        holders = {overlap.id: overlap.holder for overlap in overlapping}
         asserted = list(_limited(asserted, holders, base, edited, schema))
     uncovered = _numbered(_uncovered(base, edited, schema))
     return Feedback(schema, (*asserted, *uncovered), base, edited)
 
 
-def _overlapping(found: Sequence[Overlap], base: RuleSet, edited: RuleSet, schema: Schema) -> Iterator[FeedbackRule]:
-    for overlap in found:
-        if overlap.outcome is None:
-            yield FeedbackRule(overlap.id, overlap.region, MODEL, "undecided", overlap.id)
-            continue
-        winner = edited.rule(overlap.holders[0])
-        origin = _origin(winner, base, schema) if winner.outcome == overlap.outcome else NOWHERE
-        yield FeedbackRule(overlap.id, overlap.region, overlap.outcome, "asserted", overlap.id, origin)
+def _overlapping(overlap: Overlap, base: RuleSet, edited: RuleSet, schema: Schema) -> FeedbackRule:
+    if overlap.outcome is None or overlap.holder is None:
+        return FeedbackRule(overlap.id, overlap.region, MODEL, "undecided", overlap.id)
+    holder = edited.rule(overlap.holder)
+    origin = _origin(holder, base, schema) if holder.outcome == overlap.outcome else NOWHERE
+    return FeedbackRule(overlap.id, overlap.region, overlap.outcome, "asserted", overlap.id, origin)
 
 
 def _limited(
     found: Sequence[FeedbackRule],
-    holders: Mapping[str, tuple[str, ...]],
+    holders: Mapping[str, str | None],
     base: RuleSet,
     edited: RuleSet,
     schema: Schema,
@@ -130,20 +128,24 @@ def _limited(
         region = rule.region
         for earlier in silent:
             region = _without(region, earlier)
-        holder = holders.get(rule.id, (rule.id,))
-        if rule.kind == "asserted" and edited.rule(holder[0]).asserts == "change":
+        holder = holders.get(rule.id, rule.id)
+        if rule.kind == "asserted" and holder is not None and edited.rule(holder).asserts == "change":
             silent.append(region)
             region = region.intersect(_answered_otherwise(answers, rule.outcome, schema))
         yield replace(rule, region=region)
 
 
-def _asserted(base: RuleSet, edited: RuleSet, schema: Schema) -> Iterator[FeedbackRule]:
+def _asserted(base: RuleSet, edited: RuleSet, schema: Schema, overlapping: Sequence[Overlap]) -> Iterator[FeedbackRule]:
+    """The asserted rules in their order, each behind the overlaps in which it isn't the answer."""
+    exceptions = {first: list(group) for first, group in itertools.groupby(overlapping, key=lambda one: one.rules[0])}
     extracted: list[Box] = []
     for rule in edited.enabled:
         box = rule_box(rule, schema)
         if not rule.asserted:
             extracted.append(box)
             continue
+        for overlap in exceptions.get(rule.id, ()):
+            yield _overlapping(overlap, base, edited, schema)
         region = Region((Part.of(box, extracted),))
         yield FeedbackRule(rule.id, region, rule.outcome, "asserted", rule.id, _origin(rule, base, schema))
 

@@ -178,7 +178,8 @@ class Rule:
     outcome on all rows that it decides (``whole``) or only where base and edited set answer
     differently (``change``). ``placed`` marks a rule that a user put where it stands.
     ``remainder_of`` names the rule whose uncovered rows this one answers for (`otherwise`),
-    ``part_of`` the rule that a carving wrote as this and other boxes.
+    ``part_of`` the rule that a carving wrote as this and other boxes. ``confidence`` is the share of
+    its rows for which whoever wrote it expects it to be right, None where nobody said.
     """
 
     id: str
@@ -191,6 +192,7 @@ class Rule:
     asserts: Literal["whole", "change"] = "whole"
     remainder_of: str | None = None
     part_of: str | None = None
+    confidence: float | None = None
 
     def __str__(self) -> str:
         return f"IF {' AND '.join(map(str, self.clauses))} THEN {self.outcome}"

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ruleedit.conflicts import Conflict, resolve
+from ruleedit.conflicts import Conflict
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit, read_weights
 from ruleedit.errors import Refused, RuleTextError, SettlementRefused
@@ -19,6 +19,7 @@ from ruleedit.matching import Indices, Matrix, region_mask
 from ruleedit.models import TableModel, outcome_codes, split_points
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Schema
+from ruleedit.settling import resolve
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
 from ruleedit.tables import encode, read
 from ruleedit.text import parse_outcome
@@ -113,7 +114,7 @@ def resolve_conflicts(
     if weights is not None and strategy != "mixture":
         raise SettlementRefused("the strategy 'mixture', and no other, takes weights")
     named = (pair[0], pair[1]) if pair else None
-    shares = (1.0, 1.0) if weights is None else read_weights(weights)
+    shares = None if weights is None else read_weights(weights)
     asked = None if outcome is None else read_outcome(outcome, draft.schema)
     if resolve(draft.rules, draft.schema, named, strategy, outcome=asked, weights=shares) == draft.rules:
         return draft

@@ -414,7 +414,7 @@ def worlds() -> SearchStrategy[World]:
 #: What an edit begins with, the commoner ones several times.
 VERBS = (
     *("set", "set", "set", "add", "add", "drop", "then", "then", "new", "new", "new", "duplicate", "remove", "disable"),
-    *("enable", "move", "move", "confirm", "default", "resolve", "resolve", "undo", "redo"),
+    *("enable", "move", "move", "confirm", "confidence", "default", "resolve", "resolve", "undo", "redo"),
 )
 
 
@@ -484,6 +484,8 @@ def make_edit(source: Source, draft: Draft, verbs: Sequence[str] = VERBS) -> str
         return f"resolve {pair} {strategy}{more}"
     if verb in ("undo", "redo"):
         return verb
+    if verb == "confidence":
+        return f"confidence {rule_id} {source.pick(('0.5', '0.9', '1', 'none'))}"
     return f"{verb} {rule_id}{otherwise if verb in ('remove', 'disable') else ''}"
 
 

@@ -47,6 +47,7 @@ def full() -> Draft:
         "resolve all priority",
         "disable R2",
         "duplicate R1",
+        "confidence R1 0.75",
         "default yes",
         "undo",
         "redo",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ruleedit import conflicts
+from ruleedit import overlaps as overlapping
 from ruleedit.conflicts import (
     Conflict,
     effective,
@@ -15,7 +15,6 @@ from ruleedit.conflicts import (
     open_conflicts,
     overlaps,
     refuse_open,
-    resolve,
 )
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
@@ -30,8 +29,10 @@ from ruleedit.errors import (
 )
 from ruleedit.feedback import feedback
 from ruleedit.matching import decide
+from ruleedit.regions import rule_box
 from ruleedit.rules import MODEL, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
+from ruleedit.settling import resolve
 from ruleedit.text import parse_rule
 from tests import strategies
 from tests.asked import asked, at_odds, covering, grid, said, settle, standing
@@ -572,10 +573,10 @@ def _changes(draft: Draft, text: str) -> bool:
 
 
 def test_too_many_overlaps_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules that all meet and are settled by anything but priority have 2 to the n answers; that is refused."""
-    monkeypatch.setattr(conflicts, "MOST_OVERLAPS", 500)
-    rules = asserted(*(f"IF x > {place} THEN {'ab'[place % 2]}" for place in range(12)))
-    with pytest.raises(TooComplex, match="settle them by priority"):
+    """Past the limit of sets that are written out one by one it is refused; settled by priority there are none."""
+    monkeypatch.setattr(overlapping, "MOST_OVERLAPS", 60)
+    rules = asserted(*(f"IF x > {place} THEN a {place / 100}, b {1 - place / 100}" for place in range(1, 13)))
+    with pytest.raises(TooComplex, match="more than 60 sets of asserted rules overlap; settle them by priority"):
         overlaps(rules, SCHEMA)
     assert overlaps(resolve_all_by_hand(rules), SCHEMA) == ()
 
@@ -593,11 +594,109 @@ def test_a_mixture_that_is_none_is_refused_as_an_outcome() -> None:
         resolve(asserted(*PAIR), SCHEMA, AB, "mixture", weights=(1e308, 1e308))
 
 
-def test_an_overlap_has_a_name_and_holders() -> None:
+def nested(many: int) -> RuleSet:
+    """Rules of which each lies inside the one before and no two say the same."""
+    return asserted(*(f"IF x > {place} THEN a {place / 100}, b {1 - place / 100}" for place in range(1, many + 1)))
+
+
+def test_forty_rules_that_all_disagree_take_an_entry_for_each_pair() -> None:
+    """Open, settled for the inner one or for the model, or one open among settled ones: never 2**40 subsets."""
+    rules = nested(40)
+    assert len(overlaps(rules, SCHEMA)) == 40 * 39 // 2
+    inner = resolve(rules, SCHEMA, None, "specific")
+    assert len(overlaps(inner, SCHEMA)) == 40 * 39 // 2
+    assert answer(inner, on(17)) == "a 0.16, b 0.84"
+    assert len(overlaps(resolve(rules, SCHEMA, None, "model"), SCHEMA)) == 40 * 39 // 2
+    settled = resolve(rules, SCHEMA, None, "priority")
+    one_open = RuleSet(settled.rules, settled.default, settled.settlements[1:])
+    assert [conflict.rules for conflict in open_conflicts(one_open, SCHEMA)] == [("R1", "R10")]
+    assert len(overlaps(one_open, SCHEMA)) < 100
+
+
+def test_all_pairs_of_a_thousand_rules_are_those_found_one_by_one() -> None:
+    """Against boxes that are compared one by one, for some of the rules."""
+    dice = Dice(11)
+    schema = strategies.make_small_schema(dice, most=3)
+    listed: list[Rule] = []
+    while len(listed) < 1_000:
+        rule = strategies.make_solid_rule(dice, schema, f"R{len(listed) + 1}")
+        if not rule_box(rule, schema).is_empty:
+            listed.append(rule.replace(asserted=True))
+    rules = RuleSet(tuple(listed), Outcome.of(schema.classes[0]))
+    found = {conflict.rules for conflict in find_conflicts(rules, schema)}
+    assert len(found) > 10_000
+    boxes = [rule_box(rule, schema) for rule in listed]
+    for number in range(0, 1_000, 100):
+        for other in range(number + 1, 1_000):
+            disagree = listed[number].outcome != listed[other].outcome and boxes[number].meets(boxes[other])
+            assert ((f"R{number + 1}", f"R{other + 1}") in found) == disagree
+    few = RuleSet(rules.rules[:200], rules.default)
+    settled = resolve(few, schema, None, "priority")
+    assert open_conflicts(settled, schema) == overlaps(settled, schema) == ()
+
+
+def test_a_conflict_behind_an_extracted_rule_is_open_where_an_earlier_rule_decides() -> None:
+    """R2 and R4 disagree only where the extracted R3 decides first, but R1 decides there: no silent winner."""
+    rules = asserted("IF x > 5 THEN a", "- IF x > 5 THEN c", "IF x > 6 THEN b", "IF x > 7 THEN c")
+    rules = winners(rules, ("R3", "R1"), ("R4", "R1"))
+    assert answer(rules, on(9)) == "undecided"
+    assert [conflict.rules for conflict in open_conflicts(rules, SCHEMA)] == [("R1", "R3", "R4")]
+    done = resolve(rules, SCHEMA, None, "model")
+    assert (open_conflicts(done, SCHEMA), answer(done, on(9))) == ((), "model")
+
+
+# --- settling all ----------------------------------------------------------------------------
+
+
+def test_carving_all_leaves_a_rule_inside_an_earlier_one_its_place() -> None:
+    """The inner rule would be nothing without its rows, so the outer one is written around it."""
+    done = resolve(asserted("IF x > 1 THEN a", "IF x between 3 and 5 THEN b", "IF x > 8 THEN c"), SCHEMA, None, "carve")
+    assert [(rule.id, str(rule)) for rule in done] == [
+        ("R1.1", "IF x between 6 and 8 THEN a"),
+        ("R1.2", "IF x = 2 THEN a"),
+        ("R2", "IF x between 3 and 5 THEN b"),
+        ("R3", "IF x > 8 THEN c"),
+    ]
+    assert "".join(answer(done, on(x))[0] for x in range(11)) == "nnabbbaaacc"
+    assert find_conflicts(done, SCHEMA) == ()
+    with pytest.raises(SettlementRefused, match="R2 lies inside R1: carving would leave nothing"):
+        resolve(asserted("IF x > 1 THEN a", "IF x >= 2 THEN b"), SCHEMA, None, "carve")
+
+
+def test_what_was_settled_with_a_carved_rule_holds_for_its_pieces() -> None:
+    """Their intersections are smaller, so the settlement stands, under the pieces' names."""
+    rules = asserted("IF x > 1 THEN a", "IF y > 1 THEN b", "IF y > 3 THEN c")
+    rules = resolve(resolve(rules, SCHEMA, ("R1", "R2"), "model"), SCHEMA, ("R2", "R3"), "specific")
+    done = resolve(rules, SCHEMA, ("R3", "R1"), "carve")
+    assert open_conflicts(done, SCHEMA) == ()
+    assert {record.rules for record in done.settlements} >= {("R1.1", "R2"), ("R2", "R3")}
+    assert (answer(done, on(5, 2)), answer(done, on(5, 5)), answer(done, on(0, 5))) == ("model", "c", "c")
+
+
+def test_settling_all_by_mixture_leaves_no_knot() -> None:
+    """Where three rules meet whose pairs' mixtures differ, their pairs get the mixture of all three."""
+    done = resolve(asserted(*KNOT), SCHEMA, None, "mixture")
+    assert open_conflicts(done, SCHEMA) == ()
+    shares = parse_rule(f"IF x > 1 THEN {answer(done, on(5, 5))}").outcome
+    assert {name: round(p, 12) for name, p in shares.weights} == dict.fromkeys("abc", round(1 / 3, 12))
+    with pytest.raises(SettlementRefused, match="R1 and R2 and R3 meet, and weights for two say nothing of them"):
+        resolve(asserted(*KNOT), SCHEMA, None, "mixture", weights=(2.0, 1.0))
+
+
+def test_a_mixture_weighs_by_confidence_unless_weights_are_given() -> None:
+    """A rule without a confidence counts as certain."""
+    rules = asserted(*PAIR)
+    rules = RuleSet((rules.rules[0].replace(confidence=0.5), *rules.rules[1:]), rules.default)
+    assert answer(resolve(rules, SCHEMA, AB, "mixture"), on(5)) == "a 0.3333333333333333, b 0.6666666666666666"
+    assert answer(resolve(rules, SCHEMA, AB, "mixture", weights=(1.0, 1.0)), on(5)) == "a 0.5, b 0.5"
+
+
+def test_an_overlap_has_a_name_and_a_holder() -> None:
     """Its id joins the rules with a plus, and it knows who holds the rows."""
     (overlap,) = overlaps(resolve(asserted(*PAIR), SCHEMA, AB, "specific"), SCHEMA)
-    assert (overlap.id, overlap.outcome, overlap.holders) == ("R1+R2", Outcome.of("b"), ("R2",))
+    assert (overlap.id, overlap.outcome, overlap.holder) == ("R1+R2", Outcome.of("b"), "R2")
     assert isinstance(find_conflicts(asserted(*PAIR), SCHEMA)[0], Conflict)
     (open_one,) = overlaps(asserted(*PAIR), SCHEMA)
     assert open_one.outcome is None
+    assert open_one.holder is None
     assert MODEL.is_model

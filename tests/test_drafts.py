@@ -276,3 +276,10 @@ def test_a_random_draft_has_a_history_that_fits(count: Callable[[int, int], int]
     """The drafts that these tests are made of are edited, not only begun."""
     lengths = [len(make_draft(Dice(number)).history) for number in range(count(50, 50))]
     assert sum(lengths) > 100
+
+
+def test_two_rules_with_one_id_are_refused() -> None:
+    """An id names one rule."""
+    twice = RuleSet((parse_rule("IF x > 1 THEN a", "R1"), parse_rule("IF x > 2 THEN b", "R1")), Outcome.of("a"))
+    with pytest.raises(EditRefused, match="two rules have the id R1"):
+        Draft.of(twice, SCHEMA)

@@ -466,3 +466,36 @@ def test_weights_are_two_numbers() -> None:
     for wrong in ("", "1", "1,2,3", "a,b"):
         with pytest.raises(RuleTextError, match="no pair of weights"):
             read_weights(wrong)
+
+
+def test_a_confidence_is_kept_until_the_rule_is_restored() -> None:
+    """It changes no text and asks for nothing; the content hash tells it, undo takes it back, restoring ends it."""
+    draft = do(fresh(), "then R1 deny")
+    sure = do(draft, "confidence R1 0.8")
+    assert sure.rules.rule("R1").confidence == 0.8
+    assert str(sure.rules.rule("R1")) == str(draft.rules.rule("R1"))
+    assert sure.content != draft.content
+    assert do(sure, "undo").content == do(sure, "confidence R1 none").content == draft.content
+    assert do(sure, f"then R1 {fresh().rules.rule('R1').outcome}").rules == fresh().rules
+
+
+@pytest.mark.parametrize(
+    "text", ["confidence R1", "confidence R1 0", "confidence R1 1.5", "confidence R1 high", "confidence R1 0.5 0.6"]
+)
+def test_a_confidence_is_a_share(given: str) -> None:
+    """Above 0 and up to 1, or none."""
+    with pytest.raises(RuleTextError):
+        do(do(fresh(), "then R1 deny"), f"confidence R1{given}")
+
+
+def test_only_an_asserted_rule_has_a_confidence() -> None:
+    """Nobody stands for what was extracted."""
+    with pytest.raises(EditRefused, match="R1 is extracted, nobody asserts it; confirm it first"):
+        do(fresh(), "confidence R1 0.5")
+
+
+def test_confirming_and_enabling_assert_as_they_are_told_to() -> None:
+    """With `--assert change` a confirmed or enabled rule asks only where base and edited set differ."""
+    assert do(fresh(), "confirm R1", asserts="change").rules.rule("R1").asserts == "change"
+    assert do(fresh("R1"), "enable R1", asserts="change").rules.rule("R1").asserts == "change"
+    assert do(fresh(), "confirm R1").rules.rule("R1").asserts == "whole"

@@ -29,7 +29,7 @@ MOST_LEVELS = 16
 #: The keys of each kind of object, and those of them that may be left out.
 _FILE_KEYS = ("format content revision rules default settlements schema base history origin", "")
 _BASE_KEYS = ("rules default settlements", "")
-_RULE_KEYS = ("id text outcome asserted enabled", "asserts confirmed placed remainder_of part_of")
+_RULE_KEYS = ("id text outcome asserted enabled", "asserts confirmed placed remainder_of part_of confidence")
 _SETTLEMENT_KEYS = ("rules texts strategy", "winner outcome")
 _STEP_KEYS = ("edit author reason content revision change", "undoes redoes")
 _CHANGE_KEYS = ("out put", "default settlements")
@@ -208,7 +208,10 @@ def _rule(data: Any, schema: Schema) -> Rule:
     asserts = item.get("asserts", "whole")
     if any(not isinstance(flag, bool) for flag in flags.values()) or asserts not in ("whole", "change"):
         raise FileRefused(f"rule {rule.id}: a flag is neither true nor false")
-    rule = rule.replace(**flags, **kin, asserts=asserts)
+    confidence = item.get("confidence")
+    if "confidence" in item and not (isinstance(confidence, int | float) and 0.0 < confidence <= 1.0):
+        raise FileRefused(f"rule {rule.id}: its confidence is no number above 0 and up to 1")
+    rule = rule.replace(**flags, **kin, asserts=asserts, confidence=confidence)
     check_rule(rule, schema)
     return rule
 

@@ -148,6 +148,7 @@ class RuleBody(Told):
     placed: bool | None = None
     remainder_of: str | None = None
     part_of: str | None = None
+    confidence: float | None = Field(default=None, description="The share of its rows that its author is sure of.")
 
 
 class RuleSetItem(Told):
