@@ -158,10 +158,10 @@ class TestConflicts:
 def test_an_outcome_may_be_a_class_as_in_the_file(shop: Shop) -> None:
     """A class that looks like a number needs no quotes of its own; a distribution is read as in a rule."""
     draft = canonical.read(shop.grading)
-    assert read_outcome("1", draft) == read_outcome("'1'", draft) == Outcome.of("1")
-    assert read_outcome("high 0.5, mid 0.5", draft) == Outcome.spread({"high": 0.5, "mid": 0.5})
+    assert read_outcome("1", draft.schema) == read_outcome("'1'", draft.schema) == Outcome.of("1")
+    assert read_outcome("high 0.5, mid 0.5", draft.schema) == Outcome.spread({"high": 0.5, "mid": 0.5})
     with pytest.raises(RuleTextError):
-        read_outcome("2", draft)
+        read_outcome("2", draft.schema)
 
 
 def test_rules_and_model_belong_together(shop: Shop, model: TableModel, draft: Draft, tmp_path: Path) -> None:
