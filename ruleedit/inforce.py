@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,16 +16,21 @@ from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import TableModel, outcome_codes
+from ruleedit.models import TableModel, outcome_codes, outcomes
 from ruleedit.overlay import Mover
 from ruleedit.release import MODES, Mode, Release
 from ruleedit.retrain import Checkpoints, Point, lightgbm_trainer, retrain
+from ruleedit.retrain.objective import held_by_asking
 from ruleedit.retrain.report import Answers as Compared
-from ruleedit.retrain.report import effect
+from ruleedit.retrain.report import effect, subgroups
 from ruleedit.training import stratified_quarter
 
 #: Called with the steps done, all of them, and what there is to say so far.
 Progress: TypeAlias = Callable[[int, int, object], None]
+
+#: Edits that ask for nothing (a default changed, a rule restored, an extracted rule confirmed by nobody) make a release
+#: too: it serves, and its history says what was done.
+NOTHING_ASKED = "the edits ask for nothing: every row is decided as before"
 
 
 def put_in_force(
@@ -37,6 +43,7 @@ def put_in_force(
     strategy: str | None = None,
     seed: int = 0,
     prove: bool = False,
+    groups: Sequence[str] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -47,11 +54,14 @@ def put_in_force(
     schema order, which retraining needs. Of the table that the model was trained on, the model's
     hold-out is reported on and the rest may be trained on; of another table every row counts as
     held out, and retraining holds out a quarter of its own. The report says which. ``prove`` adds
-    to a graft's report the symbolic proof that its trees say exactly what the edits ask.
+    to a graft's report the symbolic proof that its trees say exactly what the edits ask. ``groups``
+    names the features by whose values the report parts what changed outside (`subgroups`).
+    ``checkpoints`` keeps finished trainings, so that a retraining cut off is taken up again.
 
     Raises `ConflictsOpen` while a conflict is unresolved, and `Refused` or `NotThereYet`.
     """
     kind = _mode(mode, strategy, prove)
+    subgroups(model.schema, groups)
     if draft.schema.hash != model.schema.hash:
         raise Refused("the rules and the model have different schemas; extract the rules from this model")
     asked = feedback(draft.base, draft.rules, draft.schema).settled()
@@ -67,7 +77,9 @@ def put_in_force(
         held = model.held_out(rows)
         made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, asked, kind)
         release, figures = made
-    report = _effect(release, asked, rows[held], None if truth is None else truth[held])
+    report = _effect(release, asked, rows[held], None if truth is None else truth[held], groups)
+    if not asked.asks.any():
+        figures["notes"] = [*figures["notes"], NOTHING_ASKED]
     report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
     return dataclasses.replace(release, report=report, evidence=Evidence.among(rows, held, truth))
 
@@ -151,9 +163,32 @@ def _point_json(point: Point) -> dict[str, Any]:
     }
 
 
-def _effect(release: Release, asked: Feedback, rows: Matrix, truth: Indices | None) -> dict[str, Any]:
+def _effect(
+    release: Release, asked: Feedback, rows: Matrix, truth: Indices | None, groups: Sequence[str] | None
+) -> dict[str, Any]:
     before = release.before or release.model
     probabilities = before.proba(rows)
     answers = release.answer(rows)
     own = Compared(probabilities, outcome_codes(probabilities, before.thresholds))
-    return effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes)).to_json()
+    return effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes), groups).to_json()
+
+
+def with_plain_retraining(release: Release, rows: Matrix, truth: Indices, *, seed: int = 0) -> Release:
+    """The release with, in its report, what a plain retraining changes where nothing is asked: one training more.
+
+    The model before the edits is trained anew, as `ruleedit.training.train` does, on a 95% sample
+    of the rows that the report isn't about, with their true answers and without the edits. The
+    share of the decisions outside that this alone changes stands beside the release's own as
+    ``outside.retraining_flips``; None where there is no row outside, or no rule asks anything.
+    ``rows`` and ``truth`` are those that `put_in_force` was given.
+    """
+    before = release.before or release.model
+    same = len(before.held_out(rows)) < len(rows)
+    held = before.holdout if same else stratified_quarter(truth, seed)
+    training = np.setdiff1d(np.arange(len(rows)), held)
+    sample = np.sort(np.random.default_rng(seed).choice(training, math.ceil(0.95 * len(training)), replace=False))
+    again = lightgbm_trainer(before)(rows[sample], truth[sample], seed)
+    outside = rows[held] if release.feedback is None else rows[held][held_by_asking(release.feedback, rows[held]) < 0]
+    flips = float((outcomes(again, outside) != outcomes(before, outside)).mean()) if len(outside) else None
+    report = {**release.report, "outside": {**release.report["outside"], "retraining_flips": flips}}
+    return dataclasses.replace(release, report=report)

@@ -15,7 +15,7 @@ import pandas as pd
 from ruleedit.adoption import adopt
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
-from ruleedit.inforce import put_in_force
+from ruleedit.inforce import put_in_force, with_plain_retraining
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.release import Release, release_files
@@ -117,6 +117,8 @@ class Tasks:
             progress=watch,
             should_stop=watch.stopped,
         )
+        if found.mode == "retrain" and table.truth is not None:
+            found = with_plain_retraining(found, table.rows, table.truth, seed=request["seed"])
         watch.check()
         made = ReleaseRecord(
             id=self._new_id("release"),

@@ -14,7 +14,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Cancelled, ConflictsOpen, NotThereYet, Refused, TargetError
 from ruleedit.formats import canonical
-from ruleedit.inforce import put_in_force
+from ruleedit.inforce import NOTHING_ASKED, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import load
 from ruleedit.models import TableModel
@@ -131,6 +131,38 @@ class TestRetrain:
         """Whoever asks it to stop gets no release."""
         with pytest.raises(Cancelled):
             parts.apply("retrain", truth=parts.truth, should_stop=lambda: True)
+
+
+class TestCollateral:
+    @pytest.mark.parametrize("mode", [*MODES, "graft"])
+    def test_each_mode_says_what_changed_outside(self, parts: Parts, mode: str) -> None:
+        """By class and by group; an overlay and a graft change nothing there."""
+        outside = parts.apply(mode, groups=["purpose"]).report["outside"]
+        assert outside["flips"] == 0.0
+        assert {part["feature"] for part in outside["groups"]} == {"purpose"}
+        assert sum(part["rows"] for part in outside["classes"]) == outside["rows"]
+
+    def test_a_plain_retraining_stands_beside_it(self, parts: Parts) -> None:
+        """On 95% of the training rows, and none that is held out; the release itself stays."""
+        release = parts.apply("overlay-hard")
+        beside = with_plain_retraining(release, parts.rows, parts.truth)
+        flips = beside.report["outside"].pop("retraining_flips")
+        assert 0.0 < flips < 0.5
+        assert beside.report == release.report
+        assert beside.model is release.model
+        held = np.zeros(len(parts.rows), dtype=bool)
+        held[parts.model.holdout] = True
+        changed = np.where(held, 1 - parts.truth, parts.truth)
+        again = with_plain_retraining(release, parts.rows, changed)
+        assert again.report["outside"]["retraining_flips"] == flips
+
+    def test_edits_that_ask_for_nothing_are_put_in_force_and_noted(self, parts: Parts) -> None:
+        """They serve as the model does."""
+        untouched = Draft.of(parts.draft.base, parts.model.schema)
+        for mode in (*MODES, "graft", "retrain"):
+            release = put_in_force(parts.model, untouched, mode, parts.rows, truth=parts.truth)
+            assert release.report["notes"] == [NOTHING_ASKED]
+            assert (release.model.outcomes(parts.rows) == parts.model.outcomes(parts.rows)).all()
 
 
 class TestRefusals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
+from ruleedit.errors import Refused, UnknownName
 from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Indices
 from ruleedit.regions import Region, rule_box
 from ruleedit.retrain import Answers, effect
 from ruleedit.retrain.modify import modified
 from ruleedit.retrain.objective import Evidence, held_by_asking, macro_f1, objective
+from ruleedit.retrain.report import FEW_VALUES, subgroups
 from ruleedit.rules import MODEL, Outcome, RuleSet
 from ruleedit.text import parse_rule
 from tests.retraining import MIXED, Fixed, ask, mixed_answers, mixed_rows
@@ -67,6 +70,31 @@ class TestEffect:
         found = effect(asked, ROWS, TRUTH, answers(np.zeros(200, dtype=np.intp)), answers(after))
         assert found.flips == pytest.approx(3 / len(outside))
         assert found.flips_by_class == {"no -> perhaps": 3}
+
+    def test_the_rows_outside_are_parted_by_class_and_group(self) -> None:
+        """By what was decided before, and by the value of each text feature, missing too; every row once."""
+        asked = ask(MIXED, "IF x > 0 THEN yes")
+        after = np.where(ROWS[:, 2] == 2.0, 2, TRUTH)
+        found = effect(asked, ROWS, TRUTH, answers(TRUTH), answers(after))
+        outside = ~(ROWS[:, 0] > 0)
+        assert sum(part.rows for part in found.classes) == found.outside == outside.sum()
+        assert sum(part.flipped for part in found.classes) == found.flipped
+        by_value = {part.value: part for part in found.groups if part.feature == "c"}
+        assert sum(part.rows for part in by_value.values()) == found.outside
+        assert by_value[None].rows == (outside & np.isnan(ROWS[:, 2])).sum()
+        assert {value for value, part in by_value.items() if part.flipped} == {"b"}
+        assert by_value["b"].flipped == (outside & (ROWS[:, 2] == 2.0) & (TRUTH != 2)).sum()
+
+    def test_groups_can_be_chosen(self) -> None:
+        """By name; a number has none, and long lists of categories are left out unless asked for."""
+        many = dataclasses.replace(MIXED.features[2], name="m", categories=tuple(map(str, range(FEW_VALUES + 1))))
+        schema = dataclasses.replace(MIXED, features=(*MIXED.features, many))
+        assert subgroups(schema, None) == (2, 3)
+        assert subgroups(schema, ["m"]) == (5,)
+        with pytest.raises(Refused, match="'x' is a number"):
+            subgroups(schema, ["x"])
+        with pytest.raises(UnknownName):
+            subgroups(schema, ["xx"])
 
     def test_flips_by_class_come_commonest_first(self) -> None:
         """The direction that most rows went is on top, and their sum is the number of flips."""

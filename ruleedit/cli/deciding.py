@@ -16,6 +16,10 @@ Folder = Annotated[Path, typer.Argument(metavar="DIR|RELEASE", help="A model's o
 Table = Annotated[Path, typer.Argument(metavar="DATA", help="A table, CSV or Parquet.")]
 
 
+#: So many of the groups in which most has changed are shown; ``--json`` has all.
+MOST_GROUPS = 8
+
+
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (apply, predict, encode, explain):
@@ -35,6 +39,13 @@ def apply(
     without_rows: Annotated[
         bool, typer.Option("--without-rows", help="Keep no held-out rows with the release; no bundle can recompute.")
     ] = False,
+    group: Annotated[
+        list[str] | None, typer.Option("--group", help="Report what changed by this feature's values; may be repeated.")
+    ] = None,
+    baseline: Annotated[
+        bool | None,
+        typer.Option(help="Train once more, plainly, to see what that alone changes; by default when retraining."),
+    ] = None,
     resume: Annotated[
         Path | None, typer.Option("--resume", help="A folder for finished trainings: a run cut off is taken up again.")
     ] = None,
@@ -45,7 +56,7 @@ def apply(
     import dataclasses
 
     from ruleedit.formats import canonical
-    from ruleedit.inforce import put_in_force
+    from ruleedit.inforce import put_in_force, with_plain_retraining
     from ruleedit.modelfolder import load
     from ruleedit.release import save
     from ruleedit.retrain import CheckpointFolder
@@ -65,10 +76,13 @@ def apply(
             strategy=strategy,
             seed=seed,
             prove=prove,
+            groups=group or None,
             progress=watch,
             checkpoints=None if resume is None else CheckpointFolder(resume),
         )
     seconds = time.perf_counter() - began
+    if truth is not None and (mode == "retrain" if baseline is None else baseline):
+        release = with_plain_retraining(release, rows, truth, seed=seed)
     save(dataclasses.replace(release, evidence=None) if without_rows else release, out)
     if as_json:
         print_json({**release.report, "seconds": seconds})
@@ -161,6 +175,20 @@ def show_effect(report: Any) -> None:
     table(("rule", "asks for", "rows", "agreed before", "after"), rows, right=("rows", "agreed before", "after"))
     outside = report["outside"]
     f1 = "" if outside["f1_before"] is None else f"macro F1 {outside['f1_before']:.3f} -> {outside['f1_after']:.3f}, "
-    say(f"outside: {f1}{share(outside['flips'], 2)} of decisions changed ({report['held_out']['of']})")
+    plain = outside.get("retraining_flips")
+    beside = "" if plain is None else f"; a plain retraining changes {share(plain, 2)}"
+    say(f"outside: {f1}{share(outside['flips'], 2)} of decisions changed{beside} ({report['held_out']['of']})")
+    changed = [part for part in (*outside["classes"], *outside["groups"]) if part["flipped"]]
+    if changed:
+        worst = sorted(changed, key=lambda part: -part["flips"])[:MOST_GROUPS]
+        parts = [(_part(part), number(part["rows"]), share(part["flips"], 2)) for part in worst]
+        table(("outside, where", "rows", "changed"), parts, right=("rows", "changed"))
     for note in report.get("notes", []):
         say(f"note: {note}")
+
+
+def _part(part: Any) -> str:
+    """Which rows outside a part of the report is about."""
+    if "class" in part:
+        return f"decided {part['class']} before"
+    return f"{part['feature']} is missing" if part["value"] is None else f"{part['feature']} = {part['value']}"

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ruleedit.errors import Refused
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Mask, Matrix, outcome_table
 from ruleedit.models import Model, Reals, outcome_codes
 from ruleedit.retrain.objective import held_by_asking, macro_f1, share
+from ruleedit.schema import Schema
+
+#: A text feature with more values makes groups too small to say anything about.
+FEW_VALUES = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,13 +65,33 @@ class RuleEffect:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some of the rows outside: how many, and how many of them are decided otherwise.
+
+    ``feature`` and ``value`` say which: those whose ``feature`` has that value (None: missing), or
+    without a feature those that the model decided as ``value`` before.
+    """
+
+    feature: str | None
+    value: str | None
+    rows: int
+    flipped: int
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, without a feature for the part of a class."""
+        which = {"class": self.value} if self.feature is None else {"feature": self.feature, "value": self.value}
+        return {**which, "rows": self.rows, "flipped": self.flipped, "flips": self.flipped / self.rows}
+
+
+@dataclass(frozen=True)
 class Effect:
     """The effect on given rows: on each feedback rule, and outside all rules that ask for something.
 
     ``outside`` counts the rows there. ``f1_before`` and ``f1_after`` are macro F1 over the classes
     present there, None without rows or true answers; ``flips`` is the share of the rows outside
     that are decided otherwise (None without rows), ``flipped`` their number and
-    ``flips_by_class`` the same by "before -> after".
+    ``flips_by_class`` the same by "before -> after". ``classes`` and ``groups`` part the rows
+    outside by what the model decided before, and by the value of each feature that `subgroups` gives.
     """
 
     feedback: tuple[RuleEffect, ...]
@@ -75,6 +101,8 @@ class Effect:
     flips: float | None
     flipped: int
     flips_by_class: dict[str, int] = field(default_factory=dict)
+    classes: tuple[Part, ...] = ()
+    groups: tuple[Part, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, in the shape that ``apply --json`` prints."""
@@ -87,12 +115,37 @@ class Effect:
                 "flips": self.flips,
                 "flipped": self.flipped,
                 "flips_by_class": self.flips_by_class,
+                "classes": [part.to_json() for part in self.classes],
+                "groups": [part.to_json() for part in self.groups],
             },
         }
 
 
-def effect(feedback: Feedback, rows: Matrix, truth: Indices | None, before: Answers, after: Answers) -> Effect:
-    """Compare the answers before and after on encoded ``rows`` (n, features).
+def subgroups(schema: Schema, groups: Sequence[str] | None) -> tuple[int, ...]:
+    """The places of the features by whose values a report parts the rows outside.
+
+    Those named in ``groups``; by default (None) every text feature with at most `FEW_VALUES` values.
+    Raises `UnknownName`, and `Refused` for a number, which has no groups.
+    """
+    if groups is None:
+        small = (place for place, f in enumerate(schema.features) if not f.is_number and len(f.values) <= FEW_VALUES)
+        return tuple(small)
+    places = tuple(schema.index(name) for name in groups)
+    for place in places:
+        if schema.features[place].is_number:
+            raise Refused(f"{schema.names[place]!r} is a number and has no groups; name a text or boolean feature")
+    return places
+
+
+def effect(
+    feedback: Feedback,
+    rows: Matrix,
+    truth: Indices | None,
+    before: Answers,
+    after: Answers,
+    groups: Sequence[str] | None = None,
+) -> Effect:
+    """Compare the answers before and after on encoded ``rows`` (n, features); ``groups`` as for `subgroups`.
 
     ``truth`` (n,) are the true answers as places of classes, None where the table has no target.
     Agreement compares outcomes. A row belongs to the first rule that holds it; the rows of rules
@@ -113,7 +166,25 @@ def effect(feedback: Feedback, rows: Matrix, truth: Indices | None, before: Answ
         flips=share(flipped, outside),
         flipped=int(flipped.sum()),
         flips_by_class=flips_by_class(before.outcomes[flipped], after.outcomes[flipped], feedback.schema.classes),
+        classes=tuple(_class_parts(before.outcomes[outside], flipped[outside], feedback.schema)),
+        groups=tuple(_group_parts(rows[outside], flipped[outside], feedback.schema, groups)),
     )
+
+
+def _class_parts(before: Indices, flipped: Mask, schema: Schema) -> Iterator[Part]:
+    for code, name in enumerate(schema.classes):
+        here = before == code
+        if here.any():
+            yield Part(None, name, int(here.sum()), int(flipped[here].sum()))
+
+
+def _group_parts(rows: Matrix, flipped: Mask, schema: Schema, groups: Sequence[str] | None) -> Iterator[Part]:
+    for place in subgroups(schema, groups):
+        feature, column = schema.features[place], rows[:, place]
+        values = {text: column == code for text, code in feature.code_of.items()} | {None: np.isnan(column)}
+        for value, here in values.items():
+            if here.any():
+                yield Part(feature.name, value, int(here.sum()), int(flipped[here].sum()))
 
 
 def _rule_effect(feedback: Feedback, place: int, here: Mask, before: Answers, after: Answers) -> RuleEffect:
