@@ -18,7 +18,7 @@ from fastapi.routing import APIRoute
 from ruleedit.errors import RuleEditError
 from service import demo, problems
 from service.access import Access
-from service.api import datasets, decisions, jobs, keys, models, operations, releases, rulesets
+from service.api import audit, datasets, decisions, jobs, keys, models, operations, releases, rulesets
 from service.api.access import TABLE
 from service.api.bodies import DecisionsAsked, DecisionsBody, ModelAsked
 from service.gate import Gate
@@ -26,9 +26,10 @@ from service.jobs import Watch
 from service.metrics import Metrics
 from service.problems import Problem
 from service.settings import Settings
-from service.store.repository import now
+from service.store.repository import now, random_id
+from service.store.seam import Storage, real_storage
 from service.tokens import Tokens
-from service.workspace import Workspace, random_id
+from service.workspace import Workspace
 
 log = logging.getLogger(__name__)
 DESCRIPTION = (
@@ -38,7 +39,7 @@ DESCRIPTION = (
     "`Authorization: Bearer` with a key or a token, unless the service runs as a demo on this machine."
 )
 #: Those of decisions first: the router looks at one after another.
-ROUTERS = (decisions, datasets, models, rulesets, releases, jobs, keys, operations)
+ROUTERS = (decisions, datasets, models, rulesets, releases, jobs, keys, audit, operations)
 #: Bodies that routes name by reference alone.
 NAMED = (Problem, ModelAsked, DecisionsAsked, DecisionsBody)
 
@@ -50,6 +51,7 @@ def create_app(
     new_id: Callable[[str], str] = random_id,
     new_admin_key: bool = False,
     announce: Callable[[str], None] = log.warning,
+    storage: Storage = real_storage,
 ) -> FastAPI:
     """The application over one data folder, which it opens when it starts and lets go of when it stops.
 
@@ -58,7 +60,7 @@ def create_app(
 
     @asynccontextmanager
     async def living(app: FastAPI) -> AsyncIterator[None]:
-        workspace = await run_in_threadpool(lambda: Workspace(settings, clock=clock, new_id=new_id))
+        workspace = await run_in_threadpool(lambda: Workspace(settings, clock=clock, new_id=new_id, storage=storage))
         app.state.workspace = workspace
         app.state.metrics.watch(workspace.metrics)
         if settings.authentication:

@@ -20,6 +20,9 @@ def serve(
     data_dir: Annotated[
         Path | None, typer.Option("--data-dir", help="Where everything is kept; ./ruleedit-data unless given.")
     ] = None,
+    database: Annotated[
+        str | None, typer.Option("--database", help="PostgreSQL by URL; a SQLite file in the data folder unless given.")
+    ] = None,
     admin_key: Annotated[bool, typer.Option("--admin-key", help="Make another admin key and print it.")] = False,
 ) -> None:
     """Serve the API. Every request needs a key: the first start prints an admin's, which makes the others.
@@ -31,5 +34,7 @@ def serve(
 
     off = False if demo else None
     environ = {"RULEEDIT_DATA_DIR": "ruleedit-data", **os.environ}
-    settings = from_environment(environ, data_dir=data_dir, demo=demo or None, authentication=off, approval=off)
+    settings = from_environment(
+        environ, data_dir=data_dir, demo=demo or None, database=database, authentication=off, approval=off
+    )
     run(settings, host, port, new_admin_key=admin_key)

@@ -25,18 +25,17 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
     try:
         workspace.serving(NAME)
     except NothingActive:
-        tasks = workspace.tasks
         frame = io.BytesIO(loans(ROWS).to_csv(index=False).encode())
         table = workspace.add_dataset(frame, "loans", ".csv", by=SERVICE)["id"]
-        by = {"by": SERVICE.to_json()}
         asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
-        model = tasks.train(asked | by, watch)["model"]
+        model = workspace.run("train", asked, watch, SERVICE)["model"]
         asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
         asked |= {"probabilities": False}
-        found = tasks.extract(asked | by, watch)
+        found = workspace.run("extract", asked, watch, SERVICE)
         edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, by=SERVICE)
         asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}
-        release = tasks.release(asked | by | {"strategy": None, "dataset": table, "seed": 0}, watch)["release"]
+        asked |= {"strategy": None, "dataset": table, "seed": 0}
+        release = workspace.run("release", asked, watch, SERVICE)["release"]
         workspace.activate(release, REASON, by=SERVICE)
 
 

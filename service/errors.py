@@ -14,6 +14,8 @@
         ├── Stale                       revision-stale
         ├── PreconditionNeeded          if-match-missing
         ├── StateRefused                state-refused
+        ├── KeyInFlight                 idempotency-key-in-flight
+        ├── KeyReused                   idempotency-key-reused
         ├── TooLarge                    too-large
         ├── MediaRefused                media-type-refused
         ├── RequestInvalid              request-invalid
@@ -125,6 +127,18 @@ class StateRefused(ServiceError):
     """Something that the resource's state doesn't allow now."""
 
     code = "state-refused"
+
+
+class KeyInFlight(ServiceError):
+    """A request with an Idempotency-Key whose first sending is still at work."""
+
+    code = "idempotency-key-in-flight"
+
+
+class KeyReused(ServiceError):
+    """An Idempotency-Key that was used for another request."""
+
+    code = "idempotency-key-reused"
 
 
 class TooLarge(ServiceError):

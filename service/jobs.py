@@ -1,7 +1,8 @@
 """Jobs: long work, recorded in the database and run in a few threads of this process.
 
-A job's request is JSON and its kind names what runs it, so that a queued job survives a restart. A
-running one doesn't yet: it is marked failed when the service starts again.
+A job's request is JSON, seed included, and its kind names what runs it, so that both a queued and a
+running job survive a restart: the work begins again, with the same outcome. What it made and the mark
+that it succeeded are one transaction, so that it is made once.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from ruleedit.errors import Cancelled, RuleEditError
 from service.errors import StateRefused, UnknownJob
-from service.people import SERVICE, Person
-from service.store.records import Event, JobRecord
+from service.people import Person
+from service.store.change import Change
+from service.store.records import Happened, JobRecord, JobState
 from service.store.repository import Repository
 
 log = logging.getLogger(__name__)
 CANCELLED = {"code": "cancelled", "detail": "the job was cancelled"}
-INTERRUPTED = {"code": "interrupted", "detail": "interrupted by a restart; ask for it again"}
+#: Times that a job begins before it is given up: one that ends the whole service must not do so for ever.
+MOST_ATTEMPTS = 3
+INTERRUPTED = {"code": "interrupted", "detail": f"the service ended {MOST_ATTEMPTS} times while the job ran"}
+FAULT = {"code": "internal-error", "detail": "something failed on the server's side; its log says what"}
 
 
 class Watch:
@@ -54,13 +60,15 @@ class Watch:
         self._stop.set()
 
 
-Runner: TypeAlias = Callable[[dict[str, Any], Watch], dict[str, Any]]
+#: Writes what a job made and the event of it, and returns the job's result.
+Made: TypeAlias = Callable[[Change], dict[str, Any]]
+Runner: TypeAlias = Callable[[dict[str, Any], Watch], Made]
 
 
 class Jobs:
     """The jobs of one service.
 
-    ``runners`` runs each kind: it is given the request and a `Watch`, and returns the result.
+    ``runners`` runs each kind: it is given the request and a `Watch`, and returns what writes the outcome.
     """
 
     def __init__(
@@ -82,78 +90,89 @@ class Jobs:
         self._closing = threading.Event()
 
     def start(self) -> None:
-        """Mark what a restart interrupted as failed, and take up what was queued."""
+        """Take up what was queued, and begin again what a restart interrupted."""
         for job in self._repository.jobs_in("running"):
-            self._end(job, "failed", error=INTERRUPTED)
+            if job.attempts >= MOST_ATTEMPTS:
+                self._end(job, "failed", INTERRUPTED)
+            else:
+                self._repository.requeue_job(job.id)
         for job in self._repository.jobs_in("queued"):
             self._pool.submit(self._run, job)
 
     def close(self) -> None:
-        """Stop: running jobs end at their next step as interrupted, queued ones wait for the next start."""
+        """Stop: running jobs end at their next step and, as queued ones, wait for the next start."""
         with self._lock:
             self._closing.set()
             for watch in self._running.values():
                 watch.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def submit(self, kind: str, request: dict[str, Any], by: Person) -> JobRecord:
-        """Record a job with who asked for it, and queue it."""
-        request = request | {"by": by.to_json()}
-        job = JobRecord(self._new_id("job"), self._repository.moment(), kind, request, "queued")
-        self._repository.add(job, Event("submit job", job.id, by.name, detail={"kind": kind, "request": request}))
+    def submit(self, kind: str, request: dict[str, Any], by: Person, answer: Callable[[Change, JobRecord], Any]) -> Any:
+        """Record a job with who asked for it, and queue it; returns what ``answer`` says of it."""
+        asked = request | {"by": by.to_json()}
+        job = JobRecord(self._new_id("job"), self._repository.moment(), kind, asked, "queued")
+        with self._repository.change(by) as change:
+            change.add(job)
+            change.happened(Happened("submit job", job.id, payload={"kind": kind, "request": request}))
+            reply = answer(change, job)
         self._pool.submit(self._run, job)
-        return job
+        return reply
 
     def get(self, name: str) -> JobRecord:
         """A job as it stands; raises `UnknownJob`."""
         return self._repository.get(JobRecord, name, UnknownJob)
 
-    def cancel(self, name: str, by: Person) -> JobRecord:
-        """Cancel a job: a queued one at once, a running one at its next step; raises `StateRefused` once it ended."""
+    def cancel(self, name: str, by: Person, answer: Callable[[Change, JobRecord], Any]) -> Any:
+        """Cancel a job; one that runs stops at its next step, and what it makes is thrown away.
+
+        Raises `StateRefused` where it has ended.
+        """
         job = self.get(name)
-        if not self._end(job, "cancelled", before="queued", error=CANCELLED, by=by):
-            with self._lock:
-                watch = self._running.get(name)
-                if watch is not None:
-                    watch.stop()
-            if watch is None and self.get(name).state != "cancelled":
+        with self._repository.change(by) as change:
+            if not change.move_job(name, ["queued", "running"], "cancelled", error=CANCELLED):
                 raise StateRefused(f"the job {name!r} has ended already")
-        return self.get(name)
+            change.happened(Happened("job cancelled", name))
+            reply = answer(change, replace(job, state="cancelled", error=CANCELLED))
+        with self._lock:
+            if name in self._running:
+                self._running[name].stop()
+        return reply
 
     def _run(self, job: JobRecord) -> None:
         watch = Watch(lambda done, of: self._repository.progress_job(job.id, done, of), self._seconds)
         with self._lock:
-            if self._closing.is_set() or not self._repository.move_job(job.id, ["queued"], "running"):
+            if self._closing.is_set() or not self._repository.begin_job(job.id):
                 return
             self._running[job.id] = watch
         try:
-            watch.check()
-            self._end(job, "succeeded", result=self._runners[job.kind](job.request, watch))
+            self._finish(job, self._runners[job.kind](job.request, watch))
         except Cancelled:
+            # Either somebody cancelled it, and it is marked so, or the service stops, and begins it again later.
             if self._closing.is_set():
-                self._end(job, "failed", error=INTERRUPTED)
-            else:
-                self._end(job, "cancelled", error=CANCELLED)
+                self._repository.requeue_job(job.id)
         except RuleEditError as problem:
-            self._end(job, "failed", error={"code": problem.code, "detail": str(problem)})
+            self._end(job, "failed", {"code": problem.code, "detail": str(problem)})
         except Exception:
             log.exception("job %s failed", job.id)
-            detail = "something failed on the server's side; its log says what"
-            self._end(job, "failed", error={"code": "internal-error", "detail": detail})
+            self._end(job, "failed", FAULT)
         finally:
             with self._lock:
                 del self._running[job.id]
 
-    def _end(
-        self,
-        job: JobRecord,
-        state: Any,
-        *,
-        before: Any = "running",
-        result: dict[str, Any] | None = None,
-        error: dict[str, Any] | None = None,
-        by: Person = SERVICE,
-    ) -> bool:
-        detail = {"result": result} if error is None else {"error": error}
-        happened = Event(f"job {state}", job.id, by.name, detail=detail)
-        return self._repository.move_job(job.id, [before], state, result=result, error=error, happened=happened)
+    def _finish(self, job: JobRecord, made: Made) -> None:
+        """Write what a job made and that it succeeded, unless it was cancelled meanwhile."""
+        with self._repository.change(requester(job)) as change:
+            result = made(change)
+            if not change.move_job(job.id, ["running"], "succeeded", result=result):
+                change.abandon()
+
+    def _end(self, job: JobRecord, state: JobState, error: dict[str, Any]) -> None:
+        with self._repository.change(requester(job)) as change:
+            if not change.move_job(job.id, ["running"], state, error=error):
+                change.abandon()
+            change.happened(Happened(f"job {state}", job.id, payload={"error": error}))
+
+
+def requester(job: JobRecord) -> Person:
+    """Who asked for a job."""
+    return Person.from_json(job.request["by"])

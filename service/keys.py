@@ -16,7 +16,7 @@ from typing import get_args
 
 from service.errors import CredentialRefused, RequestInvalid, StateRefused, UnknownKey
 from service.people import LOCAL, SERVICE, Person, Role
-from service.store.records import Event, KeyRecord
+from service.store.records import Happened, KeyRecord
 from service.store.repository import Repository, text_of
 
 MARK = "re_"
@@ -72,7 +72,9 @@ class Keys:
             expires=None if expires is None else text_of(expires),
         )
         detail = {"name": name, "roles": record.roles, "prefix": prefix, "expires": record.expires}
-        self._repository.add(record, Event("issue key", record.id, by.name, reason, detail))
+        with self._repository.change(by) as change:
+            change.add(record)
+            change.happened(Happened("issue key", record.id, reason, detail))
         return record, text
 
     def revoke(self, key: str, reason: str, *, by: Person) -> None:
@@ -80,7 +82,9 @@ class Keys:
         record = self._repository.get(KeyRecord, key, UnknownKey)
         if "admin" in record.roles and not any(other.id != key for other in self._admins()):
             raise StateRefused(f"the key {key!r} is the last one of an admin; issue another one before")
-        self._repository.revoke_key(key, Event("revoke key", key, by.name, reason, {"name": record.name}))
+        with self._repository.change(by) as change:
+            change.revoke_key(key)
+            change.happened(Happened("revoke key", key, reason, {"name": record.name}))
         self._read.pop(record.prefix, None)
 
     def bootstrap(self, *, again: bool = False) -> str | None:

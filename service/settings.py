@@ -68,6 +68,19 @@ class Settings:
         The role for each of the claim's values, as value=role,value=role; empty: the values are the roles.
     clock_skew
         Seconds by which the issuer's clock and ours may differ.
+    database
+        A PostgreSQL database by URL; a SQLite file in the data folder unless given.
+    heads
+        The file of the published audit heads; one in the data folder unless given. Elsewhere, where the
+        service may append and nobody may overwrite, it proves more.
+    audit_key
+        The Ed25519 key that signs them, as PEM; made in the data folder unless given.
+    publish_seconds
+        A head is published this often where the chain has grown: what is cut off sooner leaves no trace.
+    keep_keys_hours
+        An Idempotency-Key is known for so long: a client that hasn't given up by then asks anew.
+    keep_payloads_days
+        The payloads of older audit events are erased; 0 keeps them for ever.
     """
 
     data_dir: Path
@@ -91,6 +104,13 @@ class Settings:
     oidc_roles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     clock_skew: float = 60.0
 
+    database: str = ""
+    heads: str = ""
+    audit_key: str = ""
+    publish_seconds: float = 60.0
+    keep_keys_hours: float = 24.0
+    keep_payloads_days: int = 0
+
     def __post_init__(self) -> None:
         if self.authentication and not self.approval:
             raise Refused("approval can be off only where authentication is off too, on this machine for a demo")
@@ -104,6 +124,21 @@ class Settings:
         """What every page, answer and event says where something is off; empty where nothing is."""
         off = [name for name in ("authentication", "approval") if not getattr(self, name)]
         return f"{' and '.join(off)} off: for a demo on this machine only" if off else ""
+
+    @property
+    def store(self) -> Path | str:
+        """Where the records are: a SQLite file, or PostgreSQL by URL."""
+        return self.database or self.data_dir / "ruleedit.db"
+
+    @property
+    def heads_file(self) -> Path:
+        """The file of the published audit heads."""
+        return Path(self.heads or self.data_dir / "heads.jsonl")
+
+    @property
+    def key_file(self) -> Path:
+        """The key that signs them."""
+        return Path(self.audit_key or self.data_dir / "audit-key.pem")
 
 
 def from_environment(environ: Mapping[str, str], **chosen: Any) -> Settings:

@@ -10,7 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import pandas as pd
 
@@ -50,6 +50,11 @@ class Kept(Generic[Key, Value]):
         self.put(key, value)
         return value
 
+    def kept(self, key: Key) -> Value | None:
+        """The value of a key, None where it isn't kept."""
+        with self._lock:
+            return self._values.get(key)
+
     def put(self, key: Key, value: Value) -> None:
         """Keep a value."""
         with self._lock:
@@ -83,9 +88,21 @@ class Shelf:
 
     def draft(self, ruleset: str, revision: str) -> Draft:
         """The draft of a rule set's revision; raises `UnknownRevision`."""
-        return self._drafts.get(
-            (ruleset, revision), lambda: canonical.loads(self._repository.revision(ruleset, revision).text)
-        )
+        return self._drafts.get((ruleset, revision), lambda: self._replayed(ruleset, revision))
+
+    def _replayed(self, ruleset: str, revision: str) -> Draft:
+        """The draft made step by step from the nearest one that is kept, or from the rule set's first."""
+        line = self._repository.revisions(ruleset, revision)
+        steps: list[Any] = []
+        draft: Draft | None = None
+        for item in reversed(line):
+            draft = self._drafts.kept((ruleset, item.revision))
+            if draft is not None or item.step is None:
+                break
+            steps.append(json.loads(item.step))
+        if draft is None:
+            draft = canonical.loads(self._repository.document(ruleset))
+        return canonical.replay(draft, reversed(steps), f"the history of {ruleset!r}")
 
     def keep_draft(self, ruleset: str, draft: Draft) -> None:
         """Keep a draft that was just made."""

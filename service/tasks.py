@@ -1,10 +1,13 @@
 """The long steps that jobs run: train, adopt, extract, put in force.
 
-Each takes the job's request as JSON and a `Watch`, and returns the result as JSON.
+Each takes the job's request as JSON and a `Watch`, and returns what writes the outcome: the job's
+end, what it made and the event of it are one transaction.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib.metadata
 import io
 import json
 from collections.abc import Callable, Mapping
@@ -26,11 +29,11 @@ from ruleedit.training import train
 from ruleedit.workflow import extract_rules
 from service.drift import Reference
 from service.errors import UnknownModel, UnknownRuleSet
-from service.jobs import Runner, Watch
-from service.people import Person
+from service.jobs import Made, Runner, Watch
 from service.shelf import Shelf
+from service.store.change import Change
 from service.store.files import Files
-from service.store.records import Event, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.records import Happened, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
 from service.store.repository import Repository
 from service.views import fidelity_view
 
@@ -49,14 +52,14 @@ class Tasks:
         """What runs each kind of job."""
         return {"train": self.train, "adopt": self.adopt, "extract": self.extract, "release": self.release}
 
-    def train(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def train(self, request: dict[str, Any], watch: Watch) -> Made:
         """Train a model on a data set."""
         frame = self._shelf.frame(request["dataset"])
         known = _schema(request) or infer_schema(frame, request["target"])
         model = train(frame, known, thresholds=request["thresholds"], seed=request["seed"], progress=watch)
         return self._keep_model(request, model, frame, watch)
 
-    def adopt(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def adopt(self, request: dict[str, Any], watch: Watch) -> Made:
         """Take over a LightGBM model file with a data set that it can answer."""
         frame = self._shelf.frame(request["dataset"])
         watch(0, 1)
@@ -71,7 +74,7 @@ class Tasks:
         )
         return self._keep_model(request, model, frame, watch)
 
-    def extract(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def extract(self, request: dict[str, Any], watch: Watch) -> Made:
         """Extract a rule set from a model's answers on a data set."""
         record = self._repository.get(ModelRecord, request["model"], UnknownModel)
         model = self._shelf.model(record.id)
@@ -93,14 +96,18 @@ class Tasks:
             record.id,
             draft.revision,
         )
-        first = Revision(draft.revision, draft.content, canonical.dumps(draft))
-        detail = {"model": record.id, "revision": draft.revision}
-        self._repository.add_ruleset(made, first, Event("extract rules", made.id, _by(request).name, detail=detail))
-        self._shelf.keep_draft(made.id, draft)
         counts = {"rules": len(draft.rules), "clauses": found.clauses}
-        return {"ruleset": made.id, "revision": draft.revision, **counts, **fidelity_view(found)}
+        result = {"ruleset": made.id, "revision": draft.revision, **counts, **fidelity_view(found)}
 
-    def release(self, request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+        def write(change: Change) -> dict[str, Any]:
+            change.add_ruleset(made, Revision(draft.revision, draft.content), canonical.dumps(draft))
+            payload = of_request(request) | result | {"hashes": {"model": model.file.hash, "schema": draft.schema.hash}}
+            change.happened(Happened("extract rules", made.id, payload=payload))
+            return result
+
+        return write
+
+    def release(self, request: dict[str, Any], watch: Watch) -> Made:
         """Put a revision in force as a release; nothing serves it before it is activated."""
         ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
         draft = self._shelf.draft(ruleset.id, request["revision"])
@@ -135,9 +142,16 @@ class Tasks:
             report={**found.report, "reference": self._keep_reference(found, ruleset.model)},
             state="draft",
         )
-        happened = Event("make release", made.id, _by(request).name, detail={"revision": draft.revision})
-        self._repository.add(made, happened)
-        return {"release": made.id}
+        result = {"release": made.id}
+
+        def write(change: Change) -> dict[str, Any]:
+            change.add(made)
+            hashes = {"folder": made.folder, "content": made.content, "schema": draft.schema.hash}
+            payload = of_request(request) | result | {"hashes": hashes, "effect": made.report}
+            change.happened(Happened("make release", made.id, payload=payload))
+            return result
+
+        return write
 
     def _keep_reference(self, found: Release, model: str) -> str:
         """Keep what the model's training table looked like, which traffic is compared with; the file's name."""
@@ -145,9 +159,7 @@ class Tasks:
         described = Reference.of(found, table.rows, table.outcomes).to_json()
         return self._files.put(io.BytesIO(json.dumps(described).encode()), ".json")
 
-    def _keep_model(
-        self, request: dict[str, Any], model: TableModel, frame: pd.DataFrame, watch: Watch
-    ) -> dict[str, Any]:
+    def _keep_model(self, request: dict[str, Any], model: TableModel, frame: pd.DataFrame, watch: Watch) -> Made:
         watch.check()
         rows, truth = encode(frame, model.schema), target_codes(frame, model.schema)
         held = model.holdout
@@ -170,14 +182,27 @@ class Tasks:
             folder=self._files.put_folder(model_files(model)),
             summary=summary,
         )
-        action = "adopt model" if model.adopted else "train model"
-        detail = {"hash": model.file.hash, "dataset": made.dataset}
-        self._repository.add(made, Event(action, made.id, _by(request).name, detail=detail))
-        return {"model": made.id, "holdout": summary["holdout"]}
+        result = {"model": made.id, "holdout": summary["holdout"]}
+
+        def write(change: Change) -> dict[str, Any]:
+            change.add(made)
+            action = "adopt model" if model.adopted else "train model"
+            hashes = {"model": model.file.hash, "schema": model.schema.hash, "data": model.background.fingerprint}
+            change.happened(Happened(action, made.id, payload=of_request(request) | result | {"hashes": hashes}))
+            return result
+
+        return write
 
 
-def _by(request: dict[str, Any]) -> Person:
-    return Person.from_json(request["by"])
+def of_request(request: dict[str, Any]) -> dict[str, Any]:
+    """What an event says of the request that it comes from, and of the program that carried it out."""
+    return {"asked": {key: value for key, value in request.items() if key != "by"}, "versions": versions()}
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """The versions of what a model's bytes depend on."""
+    return {name: importlib.metadata.version(name) for name in ("ruleedit", "lightgbm", "numpy")}
 
 
 def _schema(request: dict[str, Any]) -> Schema | None:

@@ -6,10 +6,10 @@ gives it (`service.views`).
 
 from __future__ import annotations
 
+import hashlib
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
@@ -27,20 +27,25 @@ from ruleedit.impact import impact
 from ruleedit.matching import region_mask
 from ruleedit.modelfile import check_classifier, read_model
 from ruleedit.release import MODES
-from ruleedit.schema import Schema
+from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
+from service.audit import Audit
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
-from service.jobs import Jobs
+from service.heads import Heads
+from service.jobs import Jobs, Watch
 from service.keys import Keys
+from service.once import Attempt, Once
 from service.people import Person, Role
+from service.schedule import Chore, Schedule, run
 from service.scoring import Scoring, Serving
 from service.settings import Settings
 from service.shelf import Shelf
+from service.store.change import Record
 from service.store.files import Claim, Files
 from service.store.records import (
     Dataset,
-    Event,
+    Happened,
     JobRecord,
     KeyRecord,
     ModelRecord,
@@ -48,8 +53,9 @@ from service.store.records import (
     Revision,
     RuleSetRecord,
 )
-from service.store.repository import Record, Repository, now
-from service.tasks import Tasks
+from service.store.repository import Repository, now, random_id
+from service.store.seam import Storage, real_storage
+from service.tasks import Tasks, versions
 from service.views import (
     dataset_view,
     diff_view,
@@ -64,11 +70,6 @@ from service.views import (
 
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
-
-
-def random_id(kind: str) -> str:
-    """A new id; tests give their own."""
-    return f"{kind}-{uuid.uuid4().hex[:16]}"
 
 
 @dataclass(frozen=True)
@@ -88,12 +89,17 @@ class Workspace:
         *,
         clock: Callable[[], datetime] = now,
         new_id: Callable[[str], str] = random_id,
+        storage: Storage = real_storage,
     ) -> None:
         self.settings = settings
         self._new_id = new_id
         self._claim = Claim(settings.data_dir)
-        self._files = Files(settings.data_dir / "files")
-        self._repository = Repository(settings.data_dir / "ruleedit.db", clock)
+        self._files = Files(settings.data_dir / "files", storage)
+        self._repository = Repository(settings.store, clock, new_id=new_id, storage=storage)
+        self._once = Once(self._repository, clock)
+        heads = Heads(settings.heads_file, settings.key_file)
+        self.audit = Audit(self._repository, heads, self._once, clock)
+        self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
         self.tasks = Tasks(self._repository, self._files, self._shelf, new_id)
         self._jobs = Jobs(
@@ -113,6 +119,7 @@ class Workspace:
         for record in self._repository.active():
             self._serve(record)
         self._jobs.start()
+        self._schedule.start()
 
     def say_ready(self, waiting_for: str | None = None) -> None:
         """Say what requests still have to wait for; None: nothing."""
@@ -124,26 +131,43 @@ class Workspace:
             raise NotReady(self._waiting_for)
 
     def close(self) -> None:
-        """Stop the jobs and let go of the data folder."""
+        """Stop the jobs, publish where the audit stands, and let go of the data folder."""
+        self._schedule.close()
         self._jobs.close()
+        run(Chore("publish the head of the audit chain", 0.0, self.audit.publish))
         self._repository.close()
         self._claim.release()
+
+    def _chores(self) -> list[Chore]:
+        chosen = self.settings
+        return [
+            Chore("publish the head of the audit chain", chosen.publish_seconds, self.audit.publish),
+            Chore("forget old replies", 600.0, lambda: self._once.forget(chosen.keep_keys_hours)),
+            Chore("erase old payloads", 3600.0, lambda: self.audit.retain(chosen.keep_payloads_days)),
+        ]
 
     # --- data sets ----------------------------------------------------------------------------
 
     def add_dataset(self, source: BinaryIO, name: str, suffix: str, *, by: Person) -> dict[str, Any]:
         """Keep a table, CSV or Parquet; raises `TableError`, and then keeps nothing."""
-        with self._files.incoming(source, suffix) as file:
+        with (
+            self._files.incoming(source, suffix) as file,
+            self._once.attempt("add data set", file.name, name) as attempt,
+        ):
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
             try:
                 frame = tables.read(file.path)
                 features = [tables.infer_feature(frame[column], column).to_json() for column in frame.columns]
             except TableError as problem:
                 raise type(problem)(str(problem).replace(file.path.name, name)) from None
             file.keep()
-        record = Dataset(self._new_id("dataset"), self._repository.moment(), name, len(frame), file.name, features)
-        detail = {"file": file.name, "rows": len(frame)}
-        self._repository.add(record, Event("add data set", record.id, by.name, detail=detail))
-        return dataset_view(record)
+            record = Dataset(self._new_id("dataset"), self._repository.moment(), name, len(frame), file.name, features)
+            with self._repository.change(by) as change:
+                change.add(record)
+                payload = {"name": name, "rows": len(frame), "hashes": {"data": file.name}}
+                change.happened(Happened("add data set", record.id, payload=payload))
+                return dict(attempt.answer(change, dataset_view(record)))
 
     def dataset(self, name: str) -> dict[str, Any]:
         """A data set; raises `UnknownDataset`."""
@@ -165,11 +189,14 @@ class Workspace:
         thresholds: dict[str, float] | None = None,
         schema: dict[str, Any] | None = None,
         name: str | None = None,
-    ) -> JobRecord:
+    ) -> dict[str, Any]:
         """Train a model on a data set, as a job."""
-        self._check_target(dataset, target, schema)
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
-        return self._jobs.submit("train", request | {"schema": schema, "name": name}, by)
+        request |= {"schema": schema, "name": name}
+        with self._once.attempt("train", request) as attempt:
+            if attempt.earlier is None:
+                self._check_target(dataset, target, schema)
+            return self._submit(attempt, "train", request, by)
 
     def adopt(
         self,
@@ -183,15 +210,18 @@ class Workspace:
         thresholds: dict[str, float] | None = None,
         schema: dict[str, Any] | None = None,
         name: str | None = None,
-    ) -> JobRecord:
+    ) -> dict[str, Any]:
         """Take over a LightGBM model file, as a job; a malformed one is refused at once with `ModelFileRefused`."""
-        self._check_target(dataset, target, schema)
-        with self._files.incoming(model_file, ".txt") as file:
-            check_classifier(read_model(file.path.read_bytes().decode("utf-8", "replace")))
-            file.keep()
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
-        request |= {"schema": schema, "name": name, "file": file.name, "classes": list(classes) if classes else None}
-        return self._jobs.submit("adopt", request, by)
+        request |= {"schema": schema, "name": name, "classes": list(classes) if classes else None}
+        with self._files.incoming(model_file, ".txt") as file:
+            request["file"] = file.name
+            with self._once.attempt("adopt", request) as attempt:
+                if attempt.earlier is None:
+                    self._check_target(dataset, target, schema)
+                    check_classifier(read_model(file.path.read_bytes().decode("utf-8", "replace")))
+                    file.keep()
+                return self._submit(attempt, "adopt", request, by)
 
     def model(self, name: str) -> dict[str, Any]:
         """A model with its schema and hold-out figures; raises `UnknownModel`."""
@@ -222,8 +252,16 @@ class Workspace:
         seed: int = 0,
         dataset: str | None = None,
         name: str | None = None,
-    ) -> JobRecord:
+    ) -> dict[str, Any]:
         """Summarise a model in a few rules, as a job."""
+        request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
+        request |= {"probabilities": probabilities, "seed": seed, "name": name}
+        with self._once.attempt("extract", request) as attempt:
+            if attempt.earlier is None:
+                self._check_extraction(model, dataset, method)
+            return self._submit(attempt, "extract", request, by)
+
+    def _check_extraction(self, model: str, dataset: str | None, method: str | None) -> None:
         self._repository.get(ModelRecord, model, UnknownModel)
         if dataset is not None:
             self.dataset(dataset)
@@ -231,25 +269,28 @@ class Workspace:
             raise NotThereYet(f"the method {method!r} comes with a later version; there are {', '.join(METHODS)}")
         if method is not None and method not in METHODS:
             raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
-        request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
-        return self._jobs.submit("extract", request | {"probabilities": probabilities, "seed": seed, "name": name}, by)
 
     def import_ruleset(
         self, content: bytes, form: str, model: str, *, by: Person, default: str | None = None, name: str | None = None
     ) -> dict[str, Any]:
         """Read rules that people or another system wrote as a rule set about a model."""
-        record = self._repository.get(ModelRecord, model, UnknownModel)
-        schema = self._shelf.model(model).schema
-        closing = None if default is None else read_outcome(default, schema)
-        draft, notes = read_rules(content, form, schema, default=closing)
-        made = RuleSetRecord(
-            self._new_id("ruleset"), self._repository.moment(), name or record.name, model, draft.revision
-        )
-        first = Revision(draft.revision, draft.content, canonical.dumps(draft))
-        detail = {"model": model, "revision": draft.revision, "format": form, "notes": list(notes)}
-        self._repository.add_ruleset(made, first, Event("import rules", made.id, by.name, detail=detail))
-        self._shelf.keep_draft(made.id, draft)
-        return ruleset_view(made, draft)
+        asked = [hashlib.sha256(content).hexdigest(), form, model, default, name]
+        with self._once.attempt("import rules", *asked) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            record = self._repository.get(ModelRecord, model, UnknownModel)
+            schema = self._shelf.model(model).schema
+            closing = None if default is None else read_outcome(default, schema)
+            draft, notes = read_rules(content, form, schema, default=closing)
+            made = RuleSetRecord(
+                self._new_id("ruleset"), self._repository.moment(), name or record.name, model, draft.revision
+            )
+            payload: dict[str, Any] = {"model": model, "revision": draft.revision, "format": form, "notes": list(notes)}
+            payload |= {"hashes": {"file": asked[0], "schema": schema.hash}}
+            with self._repository.change(by) as change:
+                change.add_ruleset(made, Revision(draft.revision, draft.content), canonical.dumps(draft))
+                change.happened(Happened("import rules", made.id, payload=payload))
+                return dict(attempt.answer(change, ruleset_view(made, draft)))
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""
@@ -271,12 +312,15 @@ class Workspace:
         asserts: Literal["whole", "change"] = "whole",
     ) -> dict[str, Any]:
         """Make edits, all or none; raises `Stale` where ``expected`` isn't the present revision."""
-        before = draft = self._present(name, expected)
-        made: list[Draft] = []
-        for text in edits:
-            draft = edit(draft, [text], reason=reason, author=by.name, asserts=asserts)
-            made.append(draft)
-        return self._advance(name, before, made, Event("edit rules", name, by.name, reason, {"edits": list(edits)}))
+        with self._once.attempt("edit rules", name, expected, edits, reason, by.name, asserts) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            before = draft = self._present(name, expected)
+            made: list[Draft] = []
+            for text in edits:
+                draft = edit(draft, [text], reason=reason, author=by.name, asserts=asserts)
+                made.append(draft)
+            return self._advance(attempt, name, before, made, Happened("edit rules", name, reason), by)
 
     def resolve(
         self,
@@ -291,15 +335,19 @@ class Workspace:
         reason: str = "",
     ) -> dict[str, Any]:
         """Settle one conflict or, with no pair, all; nothing to settle changes nothing."""
-        draft = self._present(name, expected)
         shares = None if weights is None else " ".join(map(repr, weights))
-        settled = resolve_conflicts(
-            draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=by.name
-        )
-        if settled is draft:
-            return ruleset_view(self._ruleset(name), draft)
-        detail = {"rules": list(pair), "strategy": strategy, "outcome": outcome, "weights": weights}
-        return self._advance(name, draft, [settled], Event("settle conflicts", name, by.name, reason, detail))
+        how = {"rules": list(pair), "strategy": strategy, "outcome": outcome, "weights": shares}
+        with self._once.attempt("settle conflicts", name, expected, how, reason, by.name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            draft = self._present(name, expected)
+            settled = resolve_conflicts(
+                draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=by.name
+            )
+            if settled is draft:
+                return ruleset_view(self._ruleset(name), draft)
+            happened = Happened("settle conflicts", name, reason, how)
+            return self._advance(attempt, name, draft, [settled], happened, by)
 
     def impact(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
         """What the hard overlay of a revision would change on a data set, the model's own unless another is named."""
@@ -351,11 +399,27 @@ class Workspace:
             raise Stale(f"the rule set {name!r} has been changed since that revision; read it again")
         return self._shelf.draft(name, record.head)
 
-    def _advance(self, name: str, before: Draft, made: Sequence[Draft], happened: Event) -> dict[str, Any]:
-        revisions = [Revision(draft.revision, draft.content, canonical.dumps(draft)) for draft in made]
-        self._repository.advance(name, before.revision, revisions, happened)
-        self._shelf.keep_draft(name, made[-1])
-        return ruleset_view(self._ruleset(name), made[-1])
+    def _advance(
+        self, attempt: Attempt, name: str, before: Draft, made: Sequence[Draft], happened: Happened, by: Person
+    ) -> dict[str, Any]:
+        after = made[-1]
+        steps = [canonical.step_json(step) for step in after.history[len(before.history) :]]
+        revisions = [Revision(step["revision"], step["content"], canonical_json(step)) for step in steps]
+        record = replace(self._ruleset(name), head=after.revision)
+        reply = ruleset_view(record, after)
+        payload: dict[str, Any] = {
+            "before": before.revision,
+            "after": after.revision,
+            "steps": steps,
+            "model": record.model,
+        }
+        payload |= {"open_conflicts": reply["open_conflicts"], "hashes": {"schema": after.schema.hash}}
+        with self._repository.change(by) as change:
+            change.advance(name, before.revision, revisions)
+            change.happened(replace(happened, payload={**happened.payload, **payload, "versions": versions()}))
+            attempt.answer(change, reply)
+        self._shelf.keep_draft(name, after)
+        return reply
 
     # --- releases and decisions ---------------------------------------------------------------
 
@@ -370,18 +434,28 @@ class Workspace:
         strategy: str | None = None,
         dataset: str | None = None,
         seed: int = 0,
-    ) -> JobRecord:
+    ) -> dict[str, Any]:
         """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open."""
-        record = self._ruleset(ruleset)
-        draft = self._shelf.draft(ruleset, revision or record.head)
-        if mode not in MODES:
-            raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
-        if strategy is not None and mode != "retrain":
-            raise Refused(f"the mode {mode!r} has no strategy; retrain has")
-        refuse_open(draft.rules, draft.schema)
-        table = self.dataset(dataset or self._training_table(record))["id"]
-        request = {"ruleset": ruleset, "revision": draft.revision, "name": name, "mode": mode, "strategy": strategy}
-        return self._jobs.submit("release", request | {"dataset": table, "seed": seed}, by)
+        request: dict[str, Any] = {
+            "ruleset": ruleset,
+            "revision": revision,
+            "name": name,
+            "mode": mode,
+            "strategy": strategy,
+        }
+        request |= {"dataset": dataset, "seed": seed}
+        with self._once.attempt("release", request) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            record = self._ruleset(ruleset)
+            draft = self._shelf.draft(ruleset, revision or record.head)
+            if mode not in MODES:
+                raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
+            if strategy is not None and mode != "retrain":
+                raise Refused(f"the mode {mode!r} has no strategy; retrain has")
+            refuse_open(draft.rules, draft.schema)
+            table = self.dataset(dataset or self._training_table(record))["id"]
+            return self._submit(attempt, "release", request | {"revision": draft.revision, "dataset": table}, by)
 
     def release(self, name: str) -> dict[str, Any]:
         """A release with its report; raises `UnknownRelease`."""
@@ -393,20 +467,33 @@ class Workspace:
 
     def activate(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
         """Put a release in service under its name."""
-        with self._switching:
+        with self._switching, self._once.attempt("activate release", name, reason, by.name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
             record = self._repository.get(ReleaseRecord, name, UnknownRelease)
             # Loaded before anything is said to be in service: a release that can't be loaded never is.
             serving = self._serving(record)
-            self._repository.activate(name, Event("activate release", name, by.name, reason))
+            with self._repository.change(by) as change:
+                payload = _released(record) | {"replaces": change.activate(name)}
+                change.happened(Happened("activate release", name, reason, payload))
+                reply = attempt.answer(change, release_view(replace(record, state="active")))
             self.scoring.put(serving)
-        return self.release(name)
+        return dict(reply)
 
     def roll_back(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
         """Take the active release out of service; the one that was active before serves again and is returned."""
-        with self._switching:
-            earlier = self._repository.roll_back(name, Event("roll back release", name, by.name, reason))
-            self._serve(self._repository.get(ReleaseRecord, earlier, UnknownRelease))
-        return self.release(earlier)
+        with self._switching, self._once.attempt("roll back release", name, reason, by.name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            record = self._repository.get(ReleaseRecord, name, UnknownRelease)
+            with self._repository.change(by) as change:
+                earlier = change.roll_back(name)
+                payload = _released(record) | {"reverts": name, "serves_again": earlier.id}
+                change.happened(Happened("roll back release", name, reason, payload))
+                serving = self._serving(earlier)
+                reply = attempt.answer(change, release_view(earlier))
+            self.scoring.put(serving)
+        return dict(reply)
 
     def approve(self, name: str, *, by: Person) -> dict[str, Any]:
         """Approve a release: not there yet."""
@@ -457,7 +544,21 @@ class Workspace:
 
     def cancel(self, name: str, *, by: Person) -> dict[str, Any]:
         """Cancel a job; raises `StateRefused` where it has ended."""
-        return job_view(self._jobs.cancel(name, by))
+        with self._once.attempt("cancel job", name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            return dict(self._jobs.cancel(name, by, lambda change, job: attempt.answer(change, job_view(job))))
+
+    def run(self, kind: str, request: dict[str, Any], watch: Watch, by: Person) -> dict[str, Any]:
+        """Do the work of a job here and now; returns its result."""
+        made = self.tasks.runners[kind](request, watch)
+        with self._repository.change(by) as change:
+            return made(change)
+
+    def _submit(self, attempt: Attempt, kind: str, request: dict[str, Any], by: Person) -> dict[str, Any]:
+        if attempt.earlier is not None:
+            return dict(attempt.earlier)
+        return dict(self._jobs.submit(kind, request, by, lambda change, job: attempt.answer(change, job_view(job))))
 
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""
@@ -471,10 +572,12 @@ class Workspace:
             jobs.add_metric([state], count)
         yield jobs
 
-    def events(self) -> list[Event]:
-        """What has changed, oldest first: the seam of the audit."""
-        return self._repository.events()
-
     def _page(self, kind: type[Record], page: Page, view: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
         records, more = self._repository.page(kind, page.limit, page.before)
         return {"items": [view(record) for record in records], "next": None if more is None else str(more)}
+
+
+def _released(record: ReleaseRecord) -> dict[str, Any]:
+    """What an event says of a release."""
+    names = ("name", "ruleset", "revision", "content", "model", "dataset", "mode", "strategy")
+    return {name: getattr(record, name) for name in names} | {"hashes": {"folder": record.folder}}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.commandline import Shop
+from tests.databases import ENGINES, database
 from tests.strategies import Dice, World, make_world
 
 settings.register_profile(
@@ -61,3 +63,10 @@ def worlds(count: Callable[[int, int], int]) -> list[World]:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """Two tables, a model of each and their rules, made once by the command line; nobody changes them."""
     return Shop.opened(tmp_path_factory.mktemp("shop"))
+
+
+@pytest.fixture(params=ENGINES)
+def where(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """An empty database of each kind."""
+    with database(request.param, tmp_path) as found:
+        yield found

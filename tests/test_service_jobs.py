@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +13,30 @@ import pytest
 
 from ruleedit.errors import Cancelled, Refused
 from service.errors import StateRefused, UnknownJob
-from service.jobs import Jobs, Watch
+from service.jobs import MOST_ATTEMPTS, Jobs, Made, Runner, Watch
 from service.people import LOCAL
-from service.store.records import FINISHED, Event, JobRecord
+from service.store.change import Change
+from service.store.records import FINISHED, Happened, JobRecord
 from service.store.repository import Repository
 
 WAIT = 10
 
 
+def made(**result: Any) -> Made:
+    """What writes a job's outcome: the event of it."""
+
+    def write(change: Change) -> dict[str, Any]:
+        change.happened(Happened("count", "something", payload=result))
+        return result
+
+    return write
+
+
 class Bench:
     """Jobs over a real database, with runners that a test gives."""
 
-    def __init__(self, path: Path, **runners: Callable[[dict[str, Any], Watch], dict[str, Any]]) -> None:
-        self.repository = Repository(path)
+    def __init__(self, where: Path | str, **runners: Runner) -> None:
+        self.repository = Repository(where)
         numbers = itertools.count(1)
         self.jobs = Jobs(
             self.repository,
@@ -34,6 +45,20 @@ class Bench:
             workers=1,
             progress_seconds=0.0,
         )
+
+    def submit(self, kind: str, request: dict[str, Any]) -> JobRecord:
+        """Ask for a job."""
+        job: JobRecord = self.jobs.submit(kind, request, LOCAL, lambda change, job: job)
+        return job
+
+    def cancel(self, name: str) -> JobRecord:
+        """Cancel a job; as the answer to it says."""
+        job: JobRecord = self.jobs.cancel(name, LOCAL, lambda change, job: job)
+        return job
+
+    def actions(self) -> list[str]:
+        """What happened, oldest first."""
+        return [event.action for event in self.repository.events()]
 
     def ended(self, name: str) -> JobRecord:
         """The job once it has ended."""
@@ -52,28 +77,28 @@ class Bench:
 
 
 @pytest.fixture
-def bench(tmp_path: Path):
+def bench(where: Path | str) -> Iterator[Bench]:
     """Jobs that count, fail, or wait to be let go."""
     entered, released = threading.Event(), threading.Event()
 
-    def count(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def count(request: dict[str, Any], watch: Watch) -> Made:
         for done in range(request["to"]):
             watch(done + 1, request["to"], "a note")
-        return {"counted": request["to"]}
+        return made(counted=request["to"])
 
-    def refuse(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def refuse(request: dict[str, Any], watch: Watch) -> Made:
         raise Refused("no such thing")
 
-    def crash(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def crash(request: dict[str, Any], watch: Watch) -> Made:
         raise RuntimeError("a secret path")
 
-    def hold(request: dict[str, Any], watch: Watch) -> dict[str, Any]:
+    def hold(request: dict[str, Any], watch: Watch) -> Made:
         entered.set()
         while not released.wait(0.01):
             watch(0, 1)
-        return {}
+        return made()
 
-    found = Bench(tmp_path / "jobs.db", count=count, refuse=refuse, crash=crash, hold=hold)
+    found = Bench(where, count=count, refuse=refuse, crash=crash, hold=hold)
     found.entered, found.released = entered, released  # type: ignore[attr-defined]
     yield found
     released.set()
@@ -82,54 +107,73 @@ def bench(tmp_path: Path):
 
 def test_a_job_succeeds_with_its_result(bench: Bench) -> None:
     """Its progress is that of the last step."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 3}, LOCAL).id)
+    job = bench.ended(bench.submit("count", {"to": 3}).id)
     assert (job.state, job.result, job.error) == ("succeeded", {"counted": 3}, None)
     assert (job.done, job.of) == (3, 3)
 
 
 def test_a_refusal_is_the_job_s_error(bench: Bench) -> None:
     """With the code that the API would give."""
-    job = bench.ended(bench.jobs.submit("refuse", {}, LOCAL).id)
+    job = bench.ended(bench.submit("refuse", {}).id)
     assert (job.state, job.result, job.error) == ("failed", None, {"code": "refused", "detail": "no such thing"})
 
 
 def test_a_crash_says_nothing_of_the_inside(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     """The log has the traceback, the job an internal error; the next job runs."""
     with caplog.at_level(logging.CRITICAL, logger="service.jobs"):
-        job = bench.ended(bench.jobs.submit("crash", {}, LOCAL).id)
+        job = bench.ended(bench.submit("crash", {}).id)
     assert job.state == "failed"
     assert job.error is not None
     assert job.error["code"] == "internal-error"
     assert "secret" not in str(job.error)
-    assert bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id).state == "succeeded"
+    assert bench.ended(bench.submit("count", {"to": 1}).id).state == "succeeded"
 
 
 def test_a_queued_job_is_cancelled_at_once(bench: Any) -> None:
     """It never runs."""
-    held = bench.jobs.submit("hold", {}, LOCAL)
+    held = bench.submit("hold", {})
     bench.entered.wait(WAIT)
-    queued = bench.jobs.submit("count", {"to": 1}, LOCAL)
-    assert bench.jobs.cancel(queued.id, LOCAL).state == "cancelled"
+    queued = bench.submit("count", {"to": 1})
+    assert bench.cancel(queued.id).state == "cancelled"
     bench.released.set()
     assert bench.ended(held.id).state == "succeeded"
     assert bench.jobs.get(queued.id).result is None
 
 
-def test_a_running_job_is_cancelled_at_its_next_step(bench: Any) -> None:
-    """It ends as cancelled with that code."""
-    held = bench.jobs.submit("hold", {}, LOCAL)
+def test_a_running_job_is_cancelled_at_once_and_makes_nothing(bench: Any) -> None:
+    """It is marked so by whoever cancelled it; its work stops at the next step, and the next job runs."""
+    held = bench.submit("hold", {})
     bench.entered.wait(WAIT)
-    bench.jobs.cancel(held.id, LOCAL)
-    job = bench.ended(held.id)
-    assert job.state == "cancelled"
-    assert job.error["code"] == "cancelled"
+    assert bench.cancel(held.id).state == "cancelled"
+    assert bench.jobs.get(held.id).error["code"] == "cancelled"
+    assert bench.ended(bench.submit("count", {"to": 1}).id).state == "succeeded"
+    assert bench.jobs.get(held.id).state == "cancelled"
+    assert bench.actions() == ["submit job", "job cancelled", "submit job", "count"]
+
+
+def test_what_a_cancelled_job_made_is_thrown_away(bench: Any) -> None:
+    """Where its work had no step left to stop at."""
+
+    def heedless(request: dict[str, Any], watch: Watch) -> Made:
+        bench.entered.set()
+        bench.released.wait(WAIT)
+        return made(counted=1)
+
+    bench.jobs._runners = {**bench.jobs._runners, "heedless": heedless}
+    job = bench.submit("heedless", {})
+    bench.entered.wait(WAIT)
+    bench.cancel(job.id)
+    bench.released.set()
+    assert bench.ended(bench.submit("count", {"to": 1}).id).state == "succeeded"
+    assert bench.actions() == ["submit job", "job cancelled", "submit job", "count"]
+    assert bench.jobs.get(job.id).result is None
 
 
 def test_an_ended_job_can_t_be_cancelled(bench: Bench) -> None:
     """Cancelling a cancelled one again is refused too: it has ended."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id)
+    job = bench.ended(bench.submit("count", {"to": 1}).id)
     with pytest.raises(StateRefused, match="has ended already"):
-        bench.jobs.cancel(job.id, LOCAL)
+        bench.cancel(job.id)
     assert bench.jobs.get(job.id).state == "succeeded"
 
 
@@ -138,41 +182,71 @@ def test_an_unknown_job_is_refused(bench: Bench) -> None:
     with pytest.raises(UnknownJob):
         bench.jobs.get("none")
     with pytest.raises(UnknownJob):
-        bench.jobs.cancel("none", LOCAL)
+        bench.cancel("none")
 
 
-def test_a_restart_fails_what_was_running_and_runs_what_was_queued(bench: Bench) -> None:
-    """A killed process leaves both; the next start settles them."""
-    for name, state in (("old-1", "running"), ("old-2", "queued")):
-        record = JobRecord(name, "2026-01-01T00:00:00.000Z", "count", {"to": 2}, state)  # type: ignore[arg-type]
-        bench.repository.add(record, Event("test", name))
+def left_by_a_kill(bench: Bench, name: str, state: str, attempts: int = 0) -> None:
+    """A job as a killed process leaves it."""
+    request = {"to": 2, "by": LOCAL.to_json()}
+    with bench.repository.change(LOCAL) as change:
+        change.add(JobRecord(name, "2026-01-01T00:00:00.000Z", "count", request, state, attempts=attempts))  # type: ignore[arg-type]
+        change.happened(Happened("test", name))
+
+
+def test_a_restart_takes_up_what_was_queued_and_what_was_running(bench: Bench) -> None:
+    """Both succeed, once each."""
+    left_by_a_kill(bench, "old-1", "running", 1)
+    left_by_a_kill(bench, "old-2", "queued")
     bench.jobs.start()
-    interrupted = bench.jobs.get("old-1")
-    assert interrupted.state == "failed"
-    assert interrupted.error is not None
-    assert interrupted.error["code"] == "interrupted"
-    assert "restart" in interrupted.error["detail"]
-    assert bench.ended("old-2").result == {"counted": 2}
+    assert [bench.ended(name).result for name in ("old-1", "old-2")] == [{"counted": 2}] * 2
+    assert [bench.jobs.get(name).attempts for name in ("old-1", "old-2")] == [2, 1]
+    assert bench.actions() == ["test", "test", "count", "count"]
 
 
-def test_a_graceful_stop_ends_the_running_job_and_keeps_the_queued_one(bench: Any, tmp_path: Path) -> None:
-    """The running one is interrupted, the queued one waits for the next start."""
-    held = bench.jobs.submit("hold", {}, LOCAL)
+def test_a_job_that_ends_the_service_each_time_is_given_up(bench: Bench) -> None:
+    """After so many attempts it has failed, and says why."""
+    left_by_a_kill(bench, "old", "running", MOST_ATTEMPTS)
+    bench.jobs.start()
+    job = bench.jobs.get("old")
+    assert (job.state, job.error and job.error["code"]) == ("failed", "interrupted")
+
+
+def test_a_graceful_stop_leaves_both_jobs_to_the_next_start(bench: Any) -> None:
+    """The running one has stopped at its next step and is queued again."""
+    held = bench.submit("hold", {})
     bench.entered.wait(WAIT)
-    queued = bench.jobs.submit("count", {"to": 1}, LOCAL)
+    queued = bench.submit("count", {"to": 1})
     bench.jobs.close()
-    assert bench.jobs.get(held.id).error["code"] == "interrupted"
-    assert bench.jobs.get(queued.id).state == "queued"
+    assert [bench.jobs.get(job.id).state for job in (held, queued)] == ["queued", "queued"]
 
 
 def test_each_change_of_state_leaves_an_event(bench: Bench) -> None:
-    """Submitted and ended, with the request and the result."""
-    job = bench.ended(bench.jobs.submit("count", {"to": 1}, LOCAL).id)
-    events = [(event.action, event.detail) for event in bench.repository.events() if event.resource == job.id]
+    """Submitted with what was asked, and ended with what it made or why it failed."""
+    job = bench.ended(bench.submit("count", {"to": 1}).id)
+    failed = bench.ended(bench.submit("refuse", {}).id)
+    events = [(event.action, event.subject, event.detail) for event in bench.repository.events()]
     assert events == [
-        ("submit job", {"kind": "count", "request": {"to": 1, "by": LOCAL.to_json()}}),
-        ("job succeeded", {"result": {"counted": 1}}),
+        ("submit job", job.id, {"kind": "count", "request": {"to": 1}}),
+        ("count", "something", {"counted": 1}),
+        ("submit job", failed.id, {"kind": "refuse", "request": {}}),
+        ("job failed", failed.id, {"error": {"code": "refused", "detail": "no such thing"}}),
     ]
+
+
+def test_a_job_that_can_t_write_what_it_made_has_failed(bench: Bench) -> None:
+    """Neither the half of it nor the mark is there."""
+
+    def torn(request: dict[str, Any], watch: Watch) -> Made:
+        def write(change: Change) -> dict[str, Any]:
+            change.happened(Happened("count", "something"))
+            raise Refused("no room")
+
+        return write
+
+    bench.jobs._runners = {"torn": torn}
+    job = bench.ended(bench.submit("torn", {}).id)
+    assert job.state == "failed"
+    assert bench.actions() == ["submit job", "job failed"]
 
 
 def test_progress_is_written_now_and_then() -> None:

@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import io
-import sqlite3
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy.exc import IntegrityError
 
-from ruleedit.errors import FileRefused
-from service.errors import Stale, StateRefused, UnknownDataset, UnknownRelease, UnknownRevision, UnknownRuleSet
+from ruleedit.chain import ERASURE, START, Event, verify_chain
+from ruleedit.errors import FileRefused, Refused
+from service.errors import (
+    RequestInvalid,
+    Stale,
+    StateRefused,
+    UnknownDataset,
+    UnknownJob,
+    UnknownRelease,
+    UnknownRevision,
+    UnknownRuleSet,
+)
+from service.people import Person
+from service.store import tables
+from service.store.engine import Database, shown
 from service.store.files import Claim, Files
-from service.store.records import Dataset, Event, JobRecord, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.records import (
+    Asked,
+    Dataset,
+    Happened,
+    JobRecord,
+    ModelRecord,
+    ReleaseRecord,
+    Revision,
+    RuleSetRecord,
+)
 from service.store.repository import Repository, text_of
+from tests.databases import database
 
-HAPPENED = Event("test", "thing")
+HAPPENED = Happened("test", "thing")
 MOMENT = "2026-01-01T00:00:00.000Z"
+KIM = Person("kim", frozenset(["analyst"]), "key")
 
 
 @pytest.fixture
@@ -27,14 +54,55 @@ def files(tmp_path: Path) -> Files:
 
 
 @pytest.fixture
-def repository(tmp_path: Path):
+def repository(where: Path | str) -> Iterator[Repository]:
     """A database with a data set, a model and a rule set."""
-    found = Repository(tmp_path / "test.db", lambda: datetime(2026, 1, 1, tzinfo=UTC))
-    found.add(Dataset("d1", MOMENT, "table", 3, "f.csv", []), HAPPENED)
-    found.add(ModelRecord("m1", MOMENT, "model", "d1", "ok", "folder", {}), HAPPENED)
-    found.add_ruleset(RuleSetRecord("s1", MOMENT, "rules", "m1", "r0"), Revision("r0", "c0", "text 0"), HAPPENED)
+    found = Repository(where, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+    add(found, Dataset("d1", MOMENT, "table", 3, "f.csv", []))
+    add(found, ModelRecord("m1", MOMENT, "model", "d1", "ok", "folder", {}))
+    with found.change(KIM) as change:
+        change.add_ruleset(RuleSetRecord("s1", MOMENT, "rules", "m1", "r0"), Revision("r0", "c0"), "text 0")
+        change.happened(HAPPENED)
     yield found
     found.close()
+
+
+def add(repository: Repository, record: Dataset | ModelRecord | ReleaseRecord | JobRecord) -> None:
+    """Keep a record."""
+    with repository.change(KIM) as change:
+        change.add(record)
+        change.happened(HAPPENED)
+
+
+def advance(repository: Repository, expected: str, *made: Revision, happened: Happened = HAPPENED) -> None:
+    """Append revisions to the fixture's rule set."""
+    with repository.change(KIM) as change:
+        change.advance("s1", expected, made)
+        change.happened(happened)
+
+
+def activate(repository: Repository, release: str) -> None:
+    """Put a release in service."""
+    with repository.change(KIM) as change:
+        change.activate(release)
+        change.happened(HAPPENED)
+
+
+def roll_back(repository: Repository, release: str) -> str:
+    """Take a release out of service."""
+    with repository.change(KIM) as change:
+        earlier = change.roll_back(release)
+        change.happened(HAPPENED)
+    return earlier.id
+
+
+def head(repository: Repository) -> str:
+    """The rule set's present revision."""
+    return repository.get(RuleSetRecord, "s1", UnknownRuleSet).head
+
+
+def events(repository: Repository) -> list[Event]:
+    """The whole chain."""
+    return list(repository.events())
 
 
 def release(name: str, id: str) -> ReleaseRecord:
@@ -101,21 +169,93 @@ def test_a_data_folder_is_held_by_one_service(tmp_path: Path) -> None:
 # --- the database ----------------------------------------------------------------------------
 
 
-def test_the_database_waits_for_the_disk(repository: Repository, tmp_path: Path) -> None:
-    """It is in WAL mode with synchronous=FULL, and knows its version."""
-    with repository._engine.begin() as connection:
-        asked = ("journal_mode", "synchronous", "foreign_keys", "user_version")
+def test_sqlite_waits_for_the_disk(tmp_path: Path) -> None:
+    """It is in WAL mode with synchronous=FULL."""
+    repository = Repository(tmp_path / "test.db")
+    with repository.database.reading() as connection:
+        asked = ("journal_mode", "synchronous", "foreign_keys")
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in asked]
-    assert found == ["wal", 2, 1, 1]
+    repository.close()
+    assert found == ["wal", 2, 1]
 
 
-def test_another_version_is_refused(tmp_path: Path) -> None:
-    """A database of a later version isn't touched."""
-    with sqlite3.connect(tmp_path / "late.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(FileRefused, match="version 99"):
-        Repository(tmp_path / "late.db")
+def test_the_migrations_make_the_tables_that_the_program_uses(repository: Repository) -> None:
+    """Alembic finds no difference between the migrated database and `service.store.tables`."""
+    with repository.database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, tables.metadata) == []
+
+
+def test_a_database_opens_again_as_it_was(where: Path | str) -> None:
+    """Opening one of this version changes nothing."""
+    first = Repository(where)
+    add(first, Dataset("d1", MOMENT, "table", 3, "f.csv", []))
+    first.close()
+    second = Repository(where)
+    assert second.get(Dataset, "d1", UnknownDataset).rows == 3
+    second.close()
+
+
+def test_a_newer_database_is_refused(where: Path | str) -> None:
+    """In one line that names both versions and the way out, and nothing is touched."""
+    repository = Repository(where)
+    with repository.quietly() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    repository.close()
+    for _ in range(2):
+        with pytest.raises(FileRefused, match="of version 9999, newer than this program"):
+            Repository(where)
+
+
+def test_a_database_of_something_else_is_refused(where: Path | str) -> None:
+    """With tables that are no service's."""
+    database = Database(where)
+    with database.writing() as connection:
+        connection.exec_driver_sql("CREATE TABLE other (x INTEGER)")
+    database.close()
+    with pytest.raises(FileRefused, match="aren't RuleEdit's"):
+        Repository(where)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    """Without a traceback."""
+    (tmp_path / "x.db").write_bytes(b"something else entirely" * 100)
+    with pytest.raises(FileRefused, match=r"'x\.db' can't be opened"):
+        Repository(tmp_path / "x.db")
+
+
+@pytest.mark.parametrize("url", ["mysql://x@y/z", "sqlite:///x.db", "nothing", "postgresql+asyncpg://x@y/z"])
+def test_another_database_is_refused(url: str) -> None:
+    """With what is accepted."""
+    with pytest.raises(Refused, match="postgresql://user@host/name is accepted"):
+        Repository(url)
+
+
+def test_a_server_that_isn_t_there_is_refused_without_its_password() -> None:
+    """The error says which, and keeps the secret."""
+    with pytest.raises(FileRefused, match="can't be opened") as refused:
+        Repository("postgresql://kim:secret@127.0.0.1:1/none")
+    assert "secret" not in str(refused.value)
+    assert shown("postgresql://kim:secret@h/d") == "postgresql+psycopg://kim:***@h/d"
+
+
+def test_a_postgresql_database_is_held_by_one_service(tmp_path: Path) -> None:
+    """A second one is refused until the first has closed; a SQLite file is held with its folder."""
+    with database("postgresql", tmp_path) as where:
+        first = Repository(where)
+        with pytest.raises(FileRefused, match="in use by another service"):
+            Repository(where)
+        first.close()
+        Repository(where).close()
+
+
+def test_what_postgresql_can_t_keep_is_refused(tmp_path: Path) -> None:
+    """The character NUL is the client's mistake, not ours."""
+    with database("postgresql", tmp_path) as where:
+        repository = Repository(where)
+        with pytest.raises(RequestInvalid, match="NUL"):
+            repository.get(Dataset, "a\0b", UnknownDataset)
+        repository.close()
 
 
 def test_a_record_reads_back(repository: Repository) -> None:
@@ -128,7 +268,7 @@ def test_a_record_reads_back(repository: Repository) -> None:
 def test_pages_meet_without_gap(repository: Repository) -> None:
     """Newest first, each page begins where the last one ended."""
     for number in range(5):
-        repository.add(JobRecord(f"j{number}", MOMENT, "train", {}, "queued"), HAPPENED)
+        add(repository, JobRecord(f"j{number}", MOMENT, "train", {}, "queued"))
     first, more = repository.page(JobRecord, 2)
     second, rest = repository.page(JobRecord, 2, more)
     third, end = repository.page(JobRecord, 2, rest)
@@ -137,46 +277,61 @@ def test_pages_meet_without_gap(repository: Repository) -> None:
 
 
 def test_a_revision_reads_back_for_ever(repository: Repository) -> None:
-    """The old text is there after an advance."""
-    repository.advance("s1", "r0", [Revision("r1", "c1", "text 1")], HAPPENED)
-    assert repository.revision("s1").text == "text 1"
-    assert repository.revision("s1", "r0").text == "text 0"
-    assert list(repository.moments("s1")) == ["r0", "r1"]
+    """The line up to an old one is there after an advance, and the first document."""
+    made = [Revision("r1", "c1", "step 1"), Revision("r2", "c0", "step 2")]
+    advance(repository, "r0", *made)
+    assert repository.revisions("s1") == [Revision("r0", "c0"), *made]
+    assert repository.revisions("s1", "r1") == [Revision("r0", "c0"), made[0]]
+    assert repository.document("s1") == "text 0"
+    assert list(repository.moments("s1")) == ["r0", "r1", "r2"]
 
 
 def test_an_unknown_revision_is_refused(repository: Repository) -> None:
-    """So is a revision of an unknown rule set."""
+    """So is a rule set of that name."""
     with pytest.raises(UnknownRevision):
-        repository.revision("s1", "r9")
+        repository.revisions("s1", "r9")
     with pytest.raises(UnknownRuleSet):
-        repository.revision("s9")
+        repository.revisions("s9")
+    with pytest.raises(UnknownRuleSet):
+        repository.document("s9")
 
 
-def test_the_same_text_is_kept_once(repository: Repository) -> None:
-    """A revision whose text was there before names the same document."""
-    repository.advance("s1", "r0", [Revision("r1", "c0", "text 0")], HAPPENED)
-    with repository._engine.begin() as connection:
+def test_the_same_document_is_kept_once(repository: Repository) -> None:
+    """Two rule sets that began alike share it."""
+    with repository.change(KIM) as change:
+        change.add_ruleset(RuleSetRecord("s2", MOMENT, "rules", "m1", "r0"), Revision("r0", "c0"), "text 0")
+        change.happened(HAPPENED)
+    with repository.database.reading() as connection:
         assert connection.exec_driver_sql("SELECT count(*) FROM documents").scalar_one() == 1
+
+
+def test_a_history_takes_as_much_room_as_its_steps(repository: Repository) -> None:
+    """Not more with each revision: the last of many takes as much as the first."""
+    for number in range(30):
+        advance(repository, f"r{number}", Revision(f"r{number + 1}", "c", "x" * 100))
+    with repository.database.reading() as connection:
+        lengths = connection.exec_driver_sql("SELECT length(step) FROM revisions WHERE place > 0").scalars()
+        assert set(lengths) == {100}
 
 
 def test_a_stale_advance_changes_nothing(repository: Repository) -> None:
     """Neither head nor revisions nor events."""
-    before = repository.events()
+    before = events(repository)
     with pytest.raises(Stale):
-        repository.advance("s1", "r9", [Revision("r1", "c1", "text 1")], HAPPENED)
-    assert repository.revision("s1").revision == "r0"
-    assert repository.events() == before
+        advance(repository, "r9", Revision("r1", "c1", "step"))
+    assert head(repository) == "r0"
+    assert events(repository) == before
     with pytest.raises(UnknownRevision):
-        repository.revision("s1", "r1")
+        repository.revisions("s1", "r1")
 
 
 def test_a_failing_advance_changes_nothing(repository: Repository) -> None:
-    """A revision that can't be kept takes the head and the event back with it."""
-    before = repository.events()
-    with pytest.raises(Exception, match="UNIQUE"):
-        repository.advance("s1", "r0", [Revision("r1", "c", "t"), Revision("r0", "c", "t")], HAPPENED)
-    assert repository.revision("s1").revision == "r0"
-    assert repository.events() == before
+    """A revision that can't be kept takes the head and the event back with it: none ever comes back."""
+    before = events(repository)
+    with pytest.raises(IntegrityError):
+        advance(repository, "r0", Revision("r1", "c", "t"), Revision("r0", "c", "t"))
+    assert head(repository) == "r0"
+    assert events(repository) == before
 
 
 def test_of_many_writers_one_succeeds(repository: Repository) -> None:
@@ -185,7 +340,7 @@ def test_of_many_writers_one_succeeds(repository: Repository) -> None:
 
     def write(number: int) -> None:
         try:
-            repository.advance("s1", "r0", [Revision(f"new{number}", "c", f"t{number}")], HAPPENED)
+            advance(repository, "r0", Revision(f"new{number}", "c", "t"))
             results.append("made")
         except Stale:
             results.append("stale")
@@ -196,21 +351,107 @@ def test_of_many_writers_one_succeeds(repository: Repository) -> None:
     for thread in threads:
         thread.join()
     assert sorted(results) == ["made"] + ["stale"] * 19
+    assert verify_chain(repository.events()).events == 4
+
+
+# --- changes and their events ----------------------------------------------------------------
 
 
 def test_every_change_leaves_one_event(repository: Repository) -> None:
-    """The event says what, who and why."""
-    happened = Event("edit rules", "s1", "kim", "policy", {"edits": ["x"]})
-    repository.advance("s1", "r0", [Revision("r1", "c1", "text 1")], happened)
-    assert len(repository.events()) == 4
-    assert repository.events()[-1] == happened
+    """Sealed onto the one before it: what, by whom, when, why."""
+    happened = Happened("edit rules", "s1", "policy", {"edits": ["x"]})
+    advance(repository, "r0", Revision("r1", "c1", "step"), happened=happened)
+    found = events(repository)
+    last = found[-1]
+    assert (len(found), last.sequence, last.previous) == (4, 4, found[-2].hash)
+    assert (last.actor, last.role, last.time) == ("kim", "analyst", MOMENT)
+    assert (last.action, last.subject, last.reason, last.detail) == ("edit rules", "s1", "policy", {"edits": ["x"]})
+    assert verify_chain(found, repository.head()).ok
+
+
+def test_a_change_without_its_event_is_none(repository: Repository) -> None:
+    """Nor is one with two: nothing of it is committed."""
+
+    def write(events: int) -> None:
+        with repository.change(KIM) as change:
+            change.add(Dataset("d2", MOMENT, "table", 3, "f.csv", []))
+            for _ in range(events):
+                change.happened(HAPPENED)
+
+    for times, problem in ((0, "without its event"), (2, "one event")):
+        with pytest.raises(AssertionError, match=problem):
+            write(times)
+    with pytest.raises(UnknownDataset):
+        repository.get(Dataset, "d2", UnknownDataset)
+
+
+def test_an_abandoned_change_is_none(repository: Repository) -> None:
+    """What it wrote is gone, without an error."""
+    before = events(repository)
+    with repository.change(KIM) as change:
+        change.add(Dataset("d2", MOMENT, "table", 3, "f.csv", []))
+        change.happened(HAPPENED)
+        change.abandon()
+    assert events(repository) == before
+    with pytest.raises(UnknownDataset):
+        repository.get(Dataset, "d2", UnknownDataset)
+
+
+def test_the_head_of_an_empty_chain_is_the_start(where: Path | str) -> None:
+    """Before the first event."""
+    repository = Repository(where)
+    assert (repository.head().sequence, repository.head().hash) == (0, START)
+    repository.close()
+
+
+def test_events_are_paged_and_filtered(repository: Repository) -> None:
+    """Newest first, by any column and by time."""
+    advance(repository, "r0", Revision("r1", "c", "t"), happened=Happened("edit rules", "s1"))
+    first, more = repository.event_page(2)
+    rest, end = repository.event_page(9, more)
+    assert [event.sequence for event in (*first, *rest)] == [4, 3, 2, 1]
+    assert end is None
+    assert [event.sequence for event in repository.event_page(9, action="edit rules")[0]] == [4]
+    assert len(repository.event_page(9, subject="thing", actor="kim")[0]) == 3
+    assert repository.event_page(9, actor="nobody") == ([], None)
+    assert len(repository.event_page(9, since="2026-01-01", until="2026-01-02")[0]) == 4
+    assert repository.event_page(9, since="2026-01-02")[0] == repository.event_page(9, until="2026-01-01")[0] == []
+
+
+def test_an_erased_payload_is_gone_from_the_database(repository: Repository) -> None:
+    """Payload and salt; what is still there can be listed."""
+    assert [sequence for sequence, _ in repository.with_payload()] == [1, 2, 3]
+    with repository.change(KIM) as change:
+        change.erase([[1, 2]])
+        change.happened(Happened(ERASURE, "audit", "", {"erased": [[1, 2]]}))
+    assert [sequence for sequence, _ in repository.with_payload(before="2027")] == [3, 4]
+    assert repository.with_payload(among=[2, 3]) == [(3, "test")]
+    found = events(repository)
+    assert (found[0].payload, found[0].salt) == (None, None)
+    assert verify_chain(found).ok
+
+
+def test_a_reply_is_kept_with_its_change(repository: Repository) -> None:
+    """By caller and key, until it is forgotten."""
+    with repository.change(KIM) as change:
+        change.happened(HAPPENED)
+        change.keep_reply(Asked("key:kim", "k1", "hash"), {"id": 1})
+    assert repository.reply("key:kim", "k1") == ("hash", '{"id":1}')
+    assert repository.reply("key:lee", "k1") is None
+    repository.forget_replies(MOMENT)
+    assert repository.reply("key:kim", "k1") is not None
+    repository.forget_replies("2026-01-02")
+    assert repository.reply("key:kim", "k1") is None
+
+
+# --- releases and jobs -----------------------------------------------------------------------
 
 
 def test_a_release_serves_until_the_next(repository: Repository) -> None:
     """Activating another release under the name retires the first one."""
     for name in ("a", "b"):
-        repository.add(release("loans", name), HAPPENED)
-        repository.activate(name, HAPPENED)
+        add(repository, release("loans", name))
+        activate(repository, name)
     states = {name: repository.get(ReleaseRecord, name, UnknownRelease).state for name in ("a", "b")}
     assert states == {"a": "retired", "b": "active"}
     assert [record.id for record in repository.active()] == ["b"]
@@ -219,12 +460,12 @@ def test_a_release_serves_until_the_next(repository: Repository) -> None:
 def test_roll_back_goes_back_step_by_step(repository: Repository) -> None:
     """Each roll back gives the release that was active before; the first one has none before it."""
     for name in ("a", "b", "c"):
-        repository.add(release("loans", name), HAPPENED)
-        repository.activate(name, HAPPENED)
-    assert repository.roll_back("c", HAPPENED) == "b"
-    assert repository.roll_back("b", HAPPENED) == "a"
+        add(repository, release("loans", name))
+        activate(repository, name)
+    assert roll_back(repository, "c") == "b"
+    assert roll_back(repository, "b") == "a"
     with pytest.raises(StateRefused, match="no release was active"):
-        repository.roll_back("a", HAPPENED)
+        roll_back(repository, "a")
     assert [record.id for record in repository.active()] == ["a"]
 
 
@@ -232,35 +473,41 @@ def test_activating_again_is_no_step(repository: Repository) -> None:
     """A release that is activated twice is rolled back once."""
     for name in ("a", "b", "b"):
         if name not in {record.id for record in repository.page(ReleaseRecord, 9)[0]}:
-            repository.add(release("loans", name), HAPPENED)
-        repository.activate(name, HAPPENED)
-    assert repository.roll_back("b", HAPPENED) == "a"
+            add(repository, release("loans", name))
+        activate(repository, name)
+    assert roll_back(repository, "b") == "a"
 
 
 def test_only_the_active_release_is_rolled_back(repository: Repository) -> None:
     """Another one, or none, is refused."""
-    repository.add(release("loans", "a"), HAPPENED)
+    add(repository, release("loans", "a"))
     with pytest.raises(StateRefused, match="isn't active"):
-        repository.roll_back("a", HAPPENED)
+        roll_back(repository, "a")
     with pytest.raises(UnknownRelease):
-        repository.activate("none", HAPPENED)
+        activate(repository, "none")
 
 
 def test_names_don_t_disturb_each_other(repository: Repository) -> None:
     """Two names have an active release each."""
     for name, id in (("loans", "a"), ("cars", "b")):
-        repository.add(release(name, id), HAPPENED)
-        repository.activate(id, HAPPENED)
+        add(repository, release(name, id))
+        activate(repository, id)
     assert {record.name for record in repository.active()} == {"loans", "cars"}
 
 
 def test_a_job_moves_only_from_the_state_it_is_in(repository: Repository) -> None:
-    """A second move from the same state fails and changes nothing."""
-    repository.add(JobRecord("j", MOMENT, "train", {}, "queued"), HAPPENED)
-    assert repository.move_job("j", ["queued"], "running")
-    assert not repository.move_job("j", ["queued"], "cancelled", happened=HAPPENED)
-    assert [job.id for job in repository.jobs_in("running")] == ["j"]
+    """A second move from the same state fails and changes nothing; each beginning is counted."""
+    add(repository, JobRecord("j", MOMENT, "train", {}, "queued"))
+    assert repository.begin_job("j")
+    assert not repository.begin_job("j")
+    with repository.change(KIM) as change:
+        assert not change.move_job("j", ["queued"], "cancelled")
+        change.abandon()
+    assert [(job.id, job.attempts) for job in repository.jobs_in("running")] == [("j", 1)]
     assert repository.count_jobs() == {"running": 1}
+    repository.requeue_job("j")
+    assert repository.begin_job("j")
+    assert repository.get(JobRecord, "j", UnknownJob).attempts == 2
 
 
 def test_a_moment_is_text_in_utc() -> None:

@@ -8,7 +8,7 @@ the hashes. ``rules.schema.json`` beside this module describes the form for othe
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -74,15 +74,20 @@ def to_json(draft: Draft) -> dict[str, Any]:
         "settlements": [settlement_json(settlement) for settlement in draft.rules.settlements],
         "schema": draft.schema.to_json(),
         "base": _rules_json(draft.base),
-        "history": [_step_json(step) for step in draft.history],
+        "history": [step_json(step) for step in draft.history],
         "origin": dict(draft.origin),
     }
 
 
 def from_json(data: Any, where: str = "the rule file") -> Draft:
     """Read the JSON object of a rule file; raises `FileRefused`."""
+    return _said(lambda: _from_json(data), where)
+
+
+def _said(made: Callable[[], Draft], where: str) -> Draft:
+    """The draft that ``made`` gives; whatever is wrong with what it reads becomes one error that says where."""
     try:
-        return _from_json(data)
+        return made()
     except FileRefused as problem:
         raise FileRefused(f"{where}: {problem}") from None
     except RuleEditError as problem:
@@ -100,15 +105,29 @@ def _from_json(data: Any) -> Draft:
     base = _rules(_keyed(data["base"], _BASE_KEYS, "'base'"), schema)
     draft = replace(Draft.of(base, schema), origin=_origin(data["origin"]))
     rules = _rules(data, schema)
-    for number, item in enumerate(_list(data["history"], "'history'"), start=1):
-        draft = _replayed(draft, _keyed(item, _STEP_KEYS, f"step {number} of the history"), number)
+    for item in _list(data["history"], "'history'"):
+        draft = _replayed(draft, item)
     if draft.rules != rules or draft.content != data["content"] or draft.revision != data["revision"]:
         raise FileRefused("its rules aren't what its history makes of its base; edit it with edit, not by hand")
     return draft
 
 
-def _replayed(draft: Draft, item: Mapping[str, Any], number: int) -> Draft:
+def replay(draft: Draft, steps: Iterable[Any], where: str = "the history") -> Draft:
+    """Make steps again, each as `step_json` gives it; raises `FileRefused` where one isn't what it says it is."""
+
+    def made() -> Draft:
+        found = draft
+        for item in steps:
+            found = _replayed(found, item)
+        return found
+
+    return _said(made, where)
+
+
+def _replayed(draft: Draft, data: Any) -> Draft:
     """Make one step of the history again, and check that it is what the file says."""
+    number = len(draft.history) + 1
+    item = _keyed(data, _STEP_KEYS, f"step {number} of the history")
     change = _change(item["change"], draft.schema)
     rules = change.make(draft.rules)
     after = replace(draft, rules=rules)
@@ -125,7 +144,10 @@ def _replayed(draft: Draft, item: Mapping[str, Any], number: int) -> Draft:
 
 def _expected(draft: Draft, rules: RuleSet, step: Step) -> Change | None:
     """The change that a step must hold, by what it says it is; None where it can't be that."""
-    standing = {"undo": (draft.undoable, None), "redo": (None, draft.redoable)}.get(step.edit, (None, None))
+    standing = (
+        draft.undoable if step.edit == "undo" else None,
+        draft.redoable if step.edit == "redo" else None,
+    )
     if (step.undoes, step.redoes) != standing or isinstance(step.undoes, bool) or isinstance(step.redoes, bool):
         return None
     if step.undoes is not None:
@@ -237,7 +259,8 @@ def _settlement(data: Any, schema: Schema) -> Settlement:
     return Settlement((first, second), (texts[0], texts[1]), item["strategy"], winner, outcome)
 
 
-def _step_json(step: Step) -> dict[str, Any]:
+def step_json(step: Step) -> dict[str, Any]:
+    """One step of a history as it stands in a rule file."""
     change: dict[str, Any] = {"out": _placed_json(step.change.out), "put": _placed_json(step.change.put)}
     if step.change.default is not None:
         change["default"] = [str(outcome) for outcome in step.change.default]

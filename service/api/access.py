@@ -18,6 +18,7 @@ _APPROVE: frozenset[Role] = frozenset({"approver"})
 #: A release that was approved, or served before, may be switched by either: taking one back must not wait.
 _SWITCH: frozenset[Role] = frozenset({"analyst", "approver"})
 _DECIDE: frozenset[Role] = frozenset({"decision-client", "analyst"})
+_AUDIT: frozenset[Role] = frozenset({"auditor"})
 _ADMIN: frozenset[Role] = frozenset({"admin"})
 
 TABLE: dict[str, Iterable[Role] | None] = {
@@ -56,6 +57,9 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/releases/{release}/activate": _SWITCH,
     "POST /v1/releases/{release}/rollback": _SWITCH,
     "POST /v1/decisions/{name}": _DECIDE,
+    "GET /v1/audit": _AUDIT,
+    "GET /v1/audit/verify": _AUDIT,
+    "POST /v1/audit/erasures": _ADMIN,
     "GET /v1/jobs": _READ,
     "GET /v1/jobs/{job}": _READ,
     "POST /v1/jobs/{job}/cancel": _EDIT,

@@ -489,3 +489,66 @@ class Health(Told):
 
     status: Literal["ok"]
     notice: str | None = Field(default=None, description="What is off, where something is.")
+
+
+class EventBody(Told):
+    """One event of the audit chain.
+
+    `hash` is SHA-256 of the canonical JSON of [sequence, id, time, actor, role, action, subject, reason,
+    payload_hash, previous]; `payload_hash` that of the salt followed by the payload's canonical JSON.
+    """
+
+    sequence: int
+    id: str
+    time: str = Field(description="By the server's clock.")
+    actor: str = Field(description="By the credential.")
+    role: str
+    action: str
+    subject: str
+    reason: str
+    payload_hash: str
+    salt: str | None
+    payload: dict[str, Any] | None = Field(description="What changed; null once it was erased.")
+    previous: str
+    hash: str
+
+
+class PublishedHead(Told):
+    """Where the chain stood at a time, signed."""
+
+    sequence: int
+    hash: str
+    time: str
+    key: str = Field(description="The public key (Ed25519) that checks the signature, in hex.")
+    signature: str
+
+
+class AuditVerdict(Told):
+    """What a check of the whole chain found."""
+
+    ok: bool
+    events: int = Field(description="Events that were found sound, from the first on.")
+    erased: int = Field(description="Those of them whose payload was erased.")
+    head: str = Field(description="Hash of the last sound event.")
+    bad: int | None = Field(description="The place at which something is wrong, counted from 1.")
+    problem: str | None
+    published: PublishedHead | None = Field(description="The head that the chain was checked against.")
+    key: str = Field(description="The public key that this service signs with, in hex.")
+
+
+class ErasureAsked(Asked):
+    """Whose payloads to erase."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"events": [12, 13], "reason": "erasure request 7"}]})
+
+    events: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1_000)] = Field(
+        description="Their sequences."
+    )
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class ErasureBody(Told):
+    """What was erased."""
+
+    erased: int
+    event: EventBody = Field(description="The event that names it.")

@@ -7,10 +7,9 @@ from typing import Annotated, Any, TypeAlias
 from fastapi import Depends, Header, Query, Request, Response
 
 from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid
+from service.once import KEY
 from service.people import Person
 from service.problems import MEDIA
-from service.store.records import JobRecord
-from service.views import job_view
 from service.workspace import Page, Workspace
 
 REFUSALS = {
@@ -49,6 +48,9 @@ def person(request: Request) -> Person:
     """Who asks, as `service.gate` has found out."""
     found: Person = request.scope["person"]
     return found
+
+
+By: TypeAlias = Annotated[Person, Depends(person)]
 
 
 def page(
@@ -90,10 +92,27 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
-def accepted(job: JobRecord, response: Response) -> dict[str, Any]:
+async def once(
+    by: By,
+    key: Annotated[
+        str | None,
+        Header(
+            alias="Idempotency-Key",
+            min_length=1,
+            max_length=255,
+            description="The same key and request again have no second effect and get the same reply, for 24 hours "
+            "unless the service is set otherwise; another request with the key is 422, one still at work 409.",
+        ),
+    ] = None,
+) -> None:
+    """Say whose Idempotency-Key the request carries; async, so that the route's thread sees it."""
+    KEY.set(None if key is None else (f"{by.kind}:{by.name}", key))
+
+
+def accepted(job: dict[str, Any], response: Response) -> dict[str, Any]:
     """Answer with a job: 202 and where it is."""
-    response.headers["Location"] = f"/v1/jobs/{job.id}"
-    return job_view(job)
+    response.headers["Location"] = f"/v1/jobs/{job['id']}"
+    return job
 
 
 def tagged(found: dict[str, Any], response: Response) -> dict[str, Any]:
@@ -103,9 +122,10 @@ def tagged(found: dict[str, Any], response: Response) -> dict[str, Any]:
 
 
 Work: TypeAlias = Annotated[Workspace, Depends(workspace)]
-By: TypeAlias = Annotated[Person, Depends(person)]
 Asking: TypeAlias = Annotated[Page, Depends(page)]
 Expected: TypeAlias = Annotated[str, Depends(if_match)]
+ONCE = [Depends(once)]
 JSON_BODY = [Depends(json_only)]
+WRITE = [*JSON_BODY, *ONCE]
 LOCATION = {"Location": {"description": "Where the job is.", "schema": {"type": "string"}}}
 ETAG = {"ETag": {"description": "The revision.", "schema": {"type": "string"}}}

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 
 from service.api.bodies import DatasetBody, PageOf
-from service.api.common import Asking, By, Work, multipart_only, refuses
+from service.api.common import ONCE, Asking, By, Work, multipart_only, refuses
 from service.errors import MediaRefused, TooLarge
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -26,8 +26,8 @@ MEDIA_TYPES = {
     "",
     status_code=201,
     response_model=DatasetBody,
-    dependencies=[Depends(multipart_only)],
-    responses=refuses(400, 413, 415),
+    dependencies=[Depends(multipart_only), *ONCE],
+    responses=refuses(400, 409, 413, 415),
     summary="Upload a table",
 )
 def add_dataset(

@@ -12,7 +12,7 @@ from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
 
 from service.api.bodies import JobBody, PageOf
-from service.api.common import Asking, By, Work, refuses
+from service.api.common import ONCE, Asking, By, Work, refuses
 from service.store.records import FINISHED
 from service.workspace import Workspace
 
@@ -31,9 +31,15 @@ def get_job(work: Work, job: str) -> dict[str, Any]:
     return work.job(job)
 
 
-@router.post("/{job}/cancel", response_model=JobBody, responses=refuses(404, 409), summary="Cancel a job")
+@router.post(
+    "/{job}/cancel",
+    response_model=JobBody,
+    dependencies=ONCE,
+    responses=refuses(404, 409),
+    summary="Cancel a job",
+)
 def cancel_job(work: Work, by: By, job: str) -> dict[str, Any]:
-    """Cancel a job: a queued one at once, a running one at its next step."""
+    """Cancel a job: a queued one at once, a running one stops at its next step."""
     return work.cancel(job, by=by)
 
 

@@ -12,10 +12,9 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from service.api.bodies import JobBody, ModelAsked, ModelBody, PageOf
-from service.api.common import LOCATION, Asking, By, Work, accepted, json_only, media_type, refuses
+from service.api.common import LOCATION, ONCE, Asking, By, Work, accepted, json_only, media_type, refuses
 from service.errors import RequestInvalid, TooLarge
 from service.people import Person
-from service.store.records import JobRecord
 from service.workspace import Workspace
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -51,7 +50,8 @@ _BODY = {
     "",
     status_code=202,
     response_model=JobBody,
-    responses={202: {"headers": LOCATION}, **refuses(400, 413, 415)},
+    dependencies=ONCE,
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415)},
     openapi_extra=_BODY,
     summary="Train or adopt a model",
 )
@@ -82,7 +82,7 @@ def get_model(work: Work, model: str) -> dict[str, Any]:
     return work.model(model)
 
 
-def _train(work: Workspace, by: Person, asked: ModelAsked) -> JobRecord:
+def _train(work: Workspace, by: Person, asked: ModelAsked) -> dict[str, Any]:
     return work.train(
         asked.dataset,
         asked.target,
@@ -94,7 +94,7 @@ def _train(work: Workspace, by: Person, asked: ModelAsked) -> JobRecord:
     )
 
 
-def _adopt(work: Workspace, by: Person, form: FormData) -> JobRecord:
+def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
     file = form.get("file")
     if not isinstance(file, UploadFile):
         raise RequestInvalid("body.file: give a LightGBM model as text")

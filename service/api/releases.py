@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service.api.bodies import JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
-from service.api.common import JSON_BODY, LOCATION, Asking, By, Work, accepted, refuses
+from service.api.common import LOCATION, WRITE, Asking, By, Work, accepted, refuses
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/releases", tags=["releases"])
     "",
     status_code=202,
     response_model=JobBody,
-    dependencies=JSON_BODY,
+    dependencies=WRITE,
     responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
     summary="Put a revision in force",
 )
@@ -50,8 +50,8 @@ def get_release(work: Work, release: str) -> dict[str, Any]:
 @router.post(
     "/{release}/activate",
     response_model=ReleaseBody,
-    dependencies=JSON_BODY,
-    responses=refuses(400, 404, 413, 415),
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
     summary="Put a release in service",
 )
 def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
@@ -62,7 +62,7 @@ def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> di
 @router.post(
     "/{release}/rollback",
     response_model=ReleaseBody,
-    dependencies=JSON_BODY,
+    dependencies=WRITE,
     responses=refuses(400, 404, 409, 413, 415),
     summary="Take a release out of service",
 )

@@ -24,8 +24,9 @@ from service.api.bodies import (
 )
 from service.api.common import (
     ETAG,
-    JSON_BODY,
     LOCATION,
+    ONCE,
+    WRITE,
     Asking,
     By,
     Expected,
@@ -49,8 +50,8 @@ TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
     "",
     status_code=202,
     response_model=JobBody,
-    dependencies=JSON_BODY,
-    responses={202: {"headers": LOCATION}, **refuses(400, 413, 415, 501)},
+    dependencies=WRITE,
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
     summary="Extract rules from a model",
 )
 def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) -> dict[str, Any]:
@@ -73,8 +74,8 @@ def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) ->
     status_code=201,
     response_model=RuleSetBody,
     response_model_exclude_unset=True,
-    dependencies=[Depends(multipart_only)],
-    responses={201: {"headers": ETAG}, **refuses(400, 404, 413, 415)},
+    dependencies=[Depends(multipart_only), *ONCE],
+    responses={201: {"headers": ETAG}, **refuses(400, 404, 409, 413, 415)},
     summary="Import a rule set",
 )
 def import_ruleset(
@@ -118,8 +119,8 @@ def get_ruleset(work: Work, ruleset: str, response: Response, revision: AtRevisi
     "/{ruleset}/edits",
     response_model=RuleSetBody,
     response_model_exclude_unset=True,
-    dependencies=JSON_BODY,
-    responses={**TAGGED, **refuses(400, 404, 412, 413, 415, 428)},
+    dependencies=WRITE,
+    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
     summary="Edit a rule set",
 )
 def edit_ruleset(
@@ -135,8 +136,8 @@ def edit_ruleset(
     "/{ruleset}/resolutions",
     response_model=RuleSetBody,
     response_model_exclude_unset=True,
-    dependencies=JSON_BODY,
-    responses={**TAGGED, **refuses(400, 404, 412, 413, 415, 428)},
+    dependencies=WRITE,
+    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
     summary="Settle conflicts",
 )
 def resolve_conflicts(

@@ -16,6 +16,7 @@ from typing import IO, BinaryIO
 
 from ruleedit.errors import FileRefused
 from ruleedit.schema import content_hash
+from service.store.seam import Storage, real_storage
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[a-z]{1,8})?")
 _CHUNK = 1024 * 1024
@@ -37,8 +38,9 @@ class Files:
     killed process left there is removed when the folder is opened again.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: Storage = real_storage) -> None:
         self.folder = folder
+        self._storage = storage
         self._incoming = folder / "incoming"
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(parents=True)
@@ -48,6 +50,7 @@ class Files:
         """A stream's bytes on the disk, to be looked at; they are gone afterwards unless `Incoming.keep` was called."""
         fresh = self._incoming / (uuid.uuid4().hex + suffix)
         digest = hashlib.sha256()
+        self._storage("write")
         try:
             with fresh.open("wb") as file:
                 while chunk := source.read(_CHUNK):
@@ -71,6 +74,7 @@ class Files:
         fresh = self._incoming / uuid.uuid4().hex
         fresh.mkdir()
         for inner, content in files.items():
+            self._storage("write")
             with (fresh / inner).open("wb") as file:
                 file.write(content)
                 _flush(file)
@@ -94,6 +98,7 @@ class Files:
             # The same content: keep what is there.
             shutil.rmtree(fresh) if fresh.is_dir() else fresh.unlink()
             return
+        self._storage("publish")
         os.replace(fresh, place)
         _flush_folder(place.parent)
         _flush_folder(self.folder)

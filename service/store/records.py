@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -48,11 +49,14 @@ class RuleSetRecord:
 
 @dataclass(frozen=True)
 class Revision:
-    """One immutable version of a rule set; ``text`` is its canonical JSON."""
+    """One immutable version of a rule set: the step that makes it of the one before, None for the first.
+
+    ``step`` is canonical JSON, as a rule file's history has it.
+    """
 
     revision: str
     content: str
-    text: str = field(repr=False)
+    step: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -102,14 +106,23 @@ class JobRecord:
     of: int = 0
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
+    attempts: int = 0
 
 
 @dataclass(frozen=True)
-class Event:
-    """What an auditor reads of a change; written in the transaction that makes it."""
+class Happened:
+    """What an auditor reads of a change, before it is sealed into the chain: what was done to what, and why."""
 
     action: str
-    resource: str
-    author: str = ""
+    subject: str
     reason: str = ""
-    detail: dict[str, Any] = field(default_factory=dict)
+    payload: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request with an Idempotency-Key: whose key it is, and the hash of what was asked."""
+
+    caller: str
+    key: str
+    asked: str

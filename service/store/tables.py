@@ -1,12 +1,20 @@
-"""The tables of the database. A record is written once; what changes is a head, a state or a progress."""
+"""The tables of the database. A record is written once; what changes is a head, a state or a progress.
+
+`service.store.migrations` makes and changes them; a test holds that both say the same.
+"""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
-#: The version of the tables, kept as SQLite's ``user_version``; another one is refused.
-VERSION = 1
-metadata = MetaData()
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
 
 
 def _resource(name: str, *columns: Column[object]) -> Table:
@@ -43,10 +51,19 @@ models = _resource(
     _json("summary"),
 )
 
+documents = Table(
+    "documents",
+    metadata,
+    Column("hash", String, primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
 rulesets = _resource(
     "rulesets",
     _text("name"),
     Column("model", ForeignKey("models.id"), nullable=False),
+    # The rule file as it was at the first revision; every later one is a step from its parent.
+    Column("document", ForeignKey("documents.hash"), nullable=False),
     # The present revision: the only thing of a rule set that changes.
     _text("head"),
 )
@@ -56,19 +73,16 @@ revisions = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("ruleset", ForeignKey("rulesets.id"), nullable=False),
+    # 0 for the first one; the parent is the one of the place before.
+    Column("place", Integer, nullable=False),
     Column("revision", String, nullable=False),
     Column("content", String, nullable=False),
-    Column("document", ForeignKey("documents.hash"), nullable=False),
+    # The step that makes it of its parent, as a rule file's history has it; the first one has none.
+    Column("step", Text, nullable=True),
     Column("created", String, nullable=False),
     UniqueConstraint("ruleset", "revision"),
+    UniqueConstraint("ruleset", "place"),
     sqlite_autoincrement=True,
-)
-
-documents = Table(
-    "documents",
-    metadata,
-    Column("hash", String, primary_key=True),
-    Column("text", Text, nullable=False),
 )
 
 releases = _resource(
@@ -115,21 +129,44 @@ jobs = _resource(
     _text("kind"),
     _json("request"),
     _text("state"),
-    Column("done", Integer, nullable=False, default=0),
-    Column("of", Integer, nullable=False, default=0),
+    Column("done", Integer, nullable=False),
+    Column("of", Integer, nullable=False),
     _json("result", nullable=True),
     _json("error", nullable=True),
+    # How often it began.
+    Column("attempts", Integer, nullable=False),
 )
 
+#: The audit chain; see `ruleedit.chain.Event`.
 events = Table(
     "events",
     metadata,
-    Column("number", Integer, primary_key=True),
-    Column("created", String, nullable=False),
+    Column("sequence", Integer, primary_key=True, autoincrement=False),
+    Column("id", String, nullable=False, unique=True),
+    Column("time", String, nullable=False),
+    Column("actor", String, nullable=False),
+    Column("role", String, nullable=False),
     Column("action", String, nullable=False),
-    Column("resource", String, nullable=False),
-    Column("author", String, nullable=False),
+    Column("subject", String, nullable=False),
     Column("reason", String, nullable=False),
-    Column("detail", JSON, nullable=False),
-    sqlite_autoincrement=True,
+    Column("payload_hash", String, nullable=False),
+    # Both are null once the payload was erased.
+    Column("salt", String, nullable=True),
+    Column("payload", Text, nullable=True),
+    Column("previous", String, nullable=False),
+    Column("hash", String, nullable=False),
+    Index(None, "subject", "sequence"),
+    Index(None, "actor", "sequence"),
+)
+
+#: What was answered to requests with an Idempotency-Key.
+replies = Table(
+    "replies",
+    metadata,
+    Column("caller", String, primary_key=True),
+    Column("key", String, primary_key=True),
+    # Hash of what was asked.
+    Column("asked", String, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("created", String, nullable=False, index=True),
 )

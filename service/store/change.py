@@ -1,0 +1,222 @@
+"""A change: one transaction, the one event that records it, and the reply that is kept with it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, NoReturn, TypeVar
+
+from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+
+from ruleedit import chain
+from ruleedit.schema import canonical_json, content_hash
+from service.errors import Stale, StateRefused, UnknownRelease
+from service.people import Person
+from service.store import tables
+from service.store.records import (
+    Asked,
+    Dataset,
+    Happened,
+    JobRecord,
+    JobState,
+    KeyRecord,
+    ModelRecord,
+    ReleaseRecord,
+    Revision,
+    RuleSetRecord,
+)
+
+Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord, KeyRecord)
+TABLES: dict[type, Table] = {
+    Dataset: tables.datasets,
+    ModelRecord: tables.models,
+    RuleSetRecord: tables.rulesets,
+    ReleaseRecord: tables.releases,
+    JobRecord: tables.jobs,
+    KeyRecord: tables.keys,
+}
+
+
+class Abandoned(Exception):
+    """Leaves a transaction without any of it; `Repository.change` catches it."""
+
+
+class Change:
+    """What one transaction writes, and by whom; `Repository.change` makes and commits it.
+
+    ``connection`` is for what has no method here. Whoever changes anything says once what `happened`.
+    """
+
+    def __init__(self, connection: Connection, by: Person, moment: str, event_id: str) -> None:
+        self.connection = connection
+        self.moment = moment
+        self._by = by
+        self._event_id = event_id
+        self.sealed: chain.Event | None = None
+
+    def abandon(self) -> NoReturn:
+        """Leave everything as it was."""
+        raise Abandoned
+
+    def happened(self, happened: Happened) -> None:
+        """Seal the event of this change; there is exactly one."""
+        if self.sealed is not None:
+            raise AssertionError("a change has one event")
+        self.sealed = chain.seal(
+            previous=last_event(self.connection),
+            id=self._event_id,
+            time=self.moment,
+            actor=self._by.name,
+            role=", ".join(sorted(self._by.roles)) if self._by.kind in ("key", "oidc") else self._by.kind,
+            action=happened.action,
+            subject=happened.subject,
+            reason=happened.reason,
+            payload=happened.payload,
+        )
+        self.connection.execute(insert(tables.events).values(**asdict(self.sealed)))
+
+    def keep_reply(self, asked: Asked, reply: Any) -> None:
+        """Keep what is answered to a request with a key."""
+        row = asdict(asked) | {"reply": canonical_json(reply), "created": self.moment}
+        self.connection.execute(insert(tables.replies).values(**row))
+
+    def erase(self, spans: Sequence[Sequence[int]]) -> None:
+        """Drop the payloads of the events from ``first`` to ``last`` of each span; `happened` says which."""
+        table = tables.events
+        for first, last in spans:
+            where = table.c.sequence.between(first, last)
+            self.connection.execute(update(table).where(where).values(payload=None, salt=None))
+
+    # --- resources ----------------------------------------------------------------------------
+
+    def add(self, record: Dataset | ModelRecord | ReleaseRecord | JobRecord | KeyRecord) -> None:
+        """Keep a new record."""
+        self.connection.execute(insert(TABLES[type(record)]).values(**asdict(record)))
+
+    def add_ruleset(self, record: RuleSetRecord, first: Revision, document: str) -> None:
+        """Keep a new rule set: its first revision, and the rule file of it."""
+        name, table = content_hash(document), tables.documents
+        if self.connection.execute(select(table.c.hash).where(table.c.hash == name)).one_or_none() is None:
+            self.connection.execute(insert(table).values(hash=name, text=document))
+        self.connection.execute(insert(tables.rulesets).values(**asdict(record), document=name))
+        self._keep(record.id, 0, [first])
+
+    def advance(self, ruleset: str, expected: str, made: Sequence[Revision]) -> None:
+        """Append revisions and make the last the present one, if the present one is still the expected one.
+
+        Raises `Stale` where it isn't: of many writers from one revision exactly one succeeds.
+        """
+        table, kept = tables.rulesets, tables.revisions
+        swap = update(table).where(table.c.id == ruleset, table.c.head == expected).values(head=made[-1].revision)
+        if self.connection.execute(swap).rowcount != 1:
+            raise Stale(f"the rule set {ruleset!r} has been changed since that revision; read it again")
+        where = (kept.c.ruleset == ruleset, kept.c.revision == expected)
+        place = self.connection.execute(select(kept.c.place).where(*where)).scalar_one()
+        self._keep(ruleset, place + 1, made)
+
+    def _keep(self, ruleset: str, place: int, made: Sequence[Revision]) -> None:
+        rows = [
+            asdict(item) | {"ruleset": ruleset, "place": place + number, "created": self.moment}
+            for number, item in enumerate(made)
+        ]
+        self.connection.execute(insert(tables.revisions), rows)
+
+    # --- releases in service ------------------------------------------------------------------
+
+    def activate(self, release: str) -> str | None:
+        """Put a release in service under its name; returns the one that it takes the place of.
+
+        Activating the active one again changes nothing.
+        """
+        name = self._release_name(release)
+        serving = self._serving(name)
+        before = serving[-1] if serving else None
+        if before != release:
+            self._switch(name, "activate", release, before)
+        return before
+
+    def roll_back(self, release: str) -> ReleaseRecord:
+        """Take the active release out of service; the one that was active before serves again, and is returned.
+
+        Raises `StateRefused` where the release isn't the active one, or none was active before it.
+        """
+        name = self._release_name(release)
+        serving = self._serving(name)
+        if not serving or serving[-1] != release:
+            raise StateRefused(f"the release {release!r} isn't active; roll back the active one of {name!r}")
+        if len(serving) < 2:
+            raise StateRefused(f"no release was active as {name!r} before {release!r}; activate another one")
+        self._switch(name, "roll back", serving[-2], release)
+        table = tables.releases
+        row = self.connection.execute(select(table).where(table.c.id == serving[-2])).one()
+        return record_of(ReleaseRecord, row)
+
+    def _switch(self, name: str, action: str, new: str, old: str | None) -> None:
+        table = tables.releases
+        self.connection.execute(update(table).where(table.c.id == old).values(state="retired"))
+        self.connection.execute(update(table).where(table.c.id == new).values(state="active"))
+        row = {"name": name, "release": new, "action": action, "created": self.moment}
+        self.connection.execute(insert(tables.activations).values(**row))
+
+    def _release_name(self, release: str) -> str:
+        table = tables.releases
+        asked = select(table.c.name).where(table.c.id == release)
+        name: str | None = self.connection.execute(asked).scalar_one_or_none()
+        if name is None:
+            raise UnknownRelease(release)
+        return name
+
+    def _serving(self, name: str) -> list[str]:
+        """The releases that served under a name and weren't rolled back, the active one last."""
+        table = tables.activations
+        asked = select(table.c.action, table.c.release).where(table.c.name == name).order_by(table.c.number)
+        serving: list[str] = []
+        for action, release in self.connection.execute(asked):
+            if action == "activate":
+                serving.append(release)
+            else:
+                serving.pop()
+        return serving
+
+    # --- keys ---------------------------------------------------------------------------------
+
+    def revoke_key(self, key: str) -> None:
+        """Say that a key opens nothing any more; raises `StateRefused` where it was revoked before."""
+        table = tables.keys
+        change = update(table).where(table.c.id == key, table.c.revoked.is_(None)).values(revoked=self.moment)
+        if self.connection.execute(change).rowcount != 1:
+            raise StateRefused(f"the key {key!r} was revoked before")
+
+    # --- jobs ---------------------------------------------------------------------------------
+
+    def move_job(
+        self,
+        job: str,
+        before: Sequence[JobState],
+        after: JobState,
+        *,
+        result: dict[str, Any] | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> bool:
+        """Change a job's state if it is still one of ``before``; whether it was."""
+        table = tables.jobs
+        change = update(table).where(table.c.id == job, table.c.state.in_(before))
+        return self.connection.execute(change.values(state=after, result=result, error=error)).rowcount == 1
+
+
+def last_event(connection: Connection) -> chain.Event | None:
+    """The last event of the chain; None before the first one."""
+    table = tables.events
+    row = connection.execute(select(table).order_by(table.c.sequence.desc()).limit(1)).one_or_none()
+    return None if row is None else chain.Event(**row._mapping)
+
+
+def forget_replies(connection: Connection, before: str) -> None:
+    """Forget what was answered before a moment."""
+    connection.execute(delete(tables.replies).where(tables.replies.c.created < before))
+
+
+def record_of(kind: type[Record], row: Row[Any]) -> Record:
+    """A row of a resource's table as its record."""
+    fields = {name: value for name, value in row._mapping.items() if name not in ("number", "document")}
+    return kind(**fields)
