@@ -319,7 +319,8 @@ def test_the_description_is_openapi_3_1(description: dict[str, Any]) -> None:
         "/v1/releases/{release}", "/v1/releases/{release}/activate", "/v1/releases/{release}/rollback",
         "/v1/releases/{release}/approve", "/v1/decisions/{name}", "/v1/jobs", "/v1/jobs/{job}",
         "/v1/jobs/{job}/cancel", "/v1/jobs/{job}/events", "/v1/me", "/v1/keys", "/v1/keys/{key}",
-        "/v1/keys/{key}/revoke", "/v1/audit", "/v1/audit/verify", "/v1/audit/erasures", "/healthz", "/readyz", "/metrics", "/docs", "/",
+        "/v1/keys/{key}/revoke", "/v1/audit", "/v1/audit/verify", "/v1/audit/erasures",
+        "/healthz", "/readyz", "/metrics", "/docs", "/",
     }  # fmt: skip
     assert set(description["paths"]) == wanted
 
