@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,10 @@ class RuleImpact:
     covered: int
     changed: int
 
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"rule": self.rule, "kind": self.kind, "covered": self.covered, "changed": self.changed}
+
 
 @dataclass(frozen=True)
 class Impact:
@@ -31,7 +35,7 @@ class Impact:
     ``changed_by_assertion`` (they answer the same, and the model didn't follow its own surrogate
     there). ``undecided`` rows lie in conflicts that nobody has settled. ``flips`` counts the
     changes by (from, to). ``mask`` (n,) marks the changed rows, ``before`` and ``after`` (n,) are
-    the outcomes as places in schema order.
+    the outcomes as places in schema order. ``parents`` names for a piece of a carved rule that rule.
     """
 
     rows: int
@@ -41,6 +45,7 @@ class Impact:
     undecided: int
     flips: dict[tuple[str, str], int]
     by_rule: tuple[RuleImpact, ...]
+    parents: Mapping[str, str]
     mask: Mask
     before: Indices
     after: Indices
@@ -61,11 +66,26 @@ class Impact:
             "changed_by_assertion": self.changed_by_assertion,
             "undecided": self.undecided,
             "flips": {f"{old} -> {new}": count for (old, new), count in self.flips.items()},
-            "by_rule": [
-                {"rule": rule.rule, "kind": rule.kind, "covered": rule.covered, "changed": rule.changed}
-                for rule in self.by_rule
-            ],
+            "by_rule": [rule.to_json() for rule in self.by_rule],
+            "by_parent": by_parent(self.by_rule, self.parents),
         }
+
+
+def by_parent(by_rule: Sequence[RuleImpact], parents: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The pieces of each carved rule summed up under it, as JSON; ``parents`` says which pieces are whose."""
+    found: dict[str, list[RuleImpact]] = {}
+    for impact in by_rule:
+        if impact.rule in parents:
+            found.setdefault(parents[impact.rule], []).append(impact)
+    return [
+        {
+            "rule": parent,
+            "parts": [part.rule for part in parts],
+            "covered": sum(part.covered for part in parts),
+            "changed": sum(part.changed for part in parts),
+        }
+        for parent, parts in found.items()
+    ]
 
 
 def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
@@ -82,10 +102,13 @@ def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
     by_edit = int((mask & (_base_answers(feedback, rows) != after)).sum())
     undecided = np.array([rule.kind == "undecided" for rule in feedback] + [False])[held]
     asks = feedback.asks[held]
-    pairs = Counter(zip(outcomes[mask].tolist(), after[mask].tolist(), strict=True))
+    many = len(classes)
+    pairs = np.bincount(outcomes[mask] * many + after[mask], minlength=many * many).reshape(many, many)
+    covered = np.bincount(held + 1, minlength=len(feedback) + 1)[1:]
+    changed = np.bincount(held[mask] + 1, minlength=len(feedback) + 1)[1:]
     by_rule = tuple(
-        RuleImpact(rule.id, rule.kind, int((held == place).sum()), int((mask & (held == place)).sum()))
-        for place, rule in enumerate(feedback)
+        RuleImpact(rule.id, rule.kind, int(here), int(otherwise))
+        for rule, here, otherwise in zip(feedback, covered, changed, strict=True)
     )
     return Impact(
         rows=len(rows),
@@ -93,8 +116,9 @@ def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
         changed_by_edit=by_edit,
         changed_by_assertion=int(mask.sum()) - by_edit,
         undecided=int(undecided.sum()),
-        flips={(classes[old], classes[new]): count for (old, new), count in sorted(pairs.items())},
+        flips={(classes[old], classes[new]): int(pairs[old, new]) for old, new in np.argwhere(pairs)},
         by_rule=by_rule,
+        parents={rule.id: rule.part_of for rule in feedback.edited if rule.part_of},
         mask=mask,
         before=outcomes,
         after=after.astype(np.intp),

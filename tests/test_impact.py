@@ -104,6 +104,7 @@ def test_the_edit_is_told_from_the_assertion() -> None:
         "undecided": 0,
         "flips": {"a -> b": 3},
         "by_rule": [{"rule": "R1", "kind": "asserted", "covered": 7, "changed": 3}],
+        "by_parent": [],
     }
 
 

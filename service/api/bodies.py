@@ -213,6 +213,15 @@ class RuleImpactBody(Told):
     changed: int
 
 
+class ParentImpactBody(Told):
+    """The pieces of a carved rule, summed up under it."""
+
+    rule: str
+    parts: list[str]
+    covered: int
+    changed: int
+
+
 class ImpactBody(Told):
     """What the hard overlay would change."""
 
@@ -225,6 +234,7 @@ class ImpactBody(Told):
     undecided: int
     flips: dict[str, int]
     by_rule: list[RuleImpactBody]
+    by_parent: list[ParentImpactBody]
 
 
 class ConflictBody(Told):

@@ -1,0 +1,332 @@
+"""The impact of one edit after another on the same table, fast enough to follow every keystroke.
+
+A `Preview` keeps, for a table and a base, the rows that each rule covers as bits, 64 rows a word, so
+that an edit of one clause reads one column and the rest is arithmetic on an eighth of a byte a row.
+It works from the semantics row by row (`ruleedit.feedback` says them) and not from feedback's exact
+regions; that both say the same is a test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ruleedit.conflicts import Overlap, effective, overlaps
+from ruleedit.errors import Refused
+from ruleedit.impact import RuleImpact, by_parent
+from ruleedit.matching import Indices, Mask, Matrix, decide, set_mask
+from ruleedit.regions import ValueSet, clauses_box
+from ruleedit.rules import MODEL, Clause, Outcome, RuleSet, value_text
+from ruleedit.schema import Schema
+
+T = TypeVar("T")
+Bits: TypeAlias = npt.NDArray[np.uint64]
+#: How many masks of clauses and rules a preview remembers; one of a million rows is 125 kB.
+MOST_MASKS = 1_000
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How the rows of a subgroup are decided: how many they are, and how many get each class before and after."""
+
+    subgroup: str
+    rows: int
+    before: dict[str, int]
+    after: dict[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"subgroup": self.subgroup, "rows": self.rows, "before": self.before, "after": self.after}
+
+
+@dataclass(frozen=True)
+class Glance:
+    """The counts of `ruleedit.impact.Impact`, with the rates of subgroups and the confusion with the truth.
+
+    ``by_rule`` holds the feedback rules that hold rows; what an edit uncovered of a rule is one
+    line. ``confusion_before`` and ``confusion_after`` (classes, classes) count the rows by true
+    class and decision, in schema order; None without the truth. ``changed_bits`` packs the rows
+    whose decision changes.
+    """
+
+    rows: int
+    covered: int
+    changed_by_edit: int
+    changed_by_assertion: int
+    undecided: int
+    flips: dict[tuple[str, str], int]
+    by_rule: tuple[RuleImpact, ...]
+    subgroups: tuple[Rates, ...]
+    confusion_before: npt.NDArray[np.int64] | None
+    confusion_after: npt.NDArray[np.int64] | None
+    parents: Mapping[str, str] = field(repr=False)
+    changed_bits: Bits = field(repr=False)
+
+    @property
+    def changed(self) -> int:
+        """Decisions that change."""
+        return self.changed_by_edit + self.changed_by_assertion
+
+    @property
+    def mask(self) -> Mask:
+        """The rows whose decision changes; shape (n,)."""
+        return _unpacked(self.changed_bits, self.rows)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the API gives it: the keys of an impact, and more."""
+        out: dict[str, Any] = {
+            "rows": self.rows,
+            "covered": self.covered,
+            "changed": self.changed,
+            "changed_by_edit": self.changed_by_edit,
+            "changed_by_assertion": self.changed_by_assertion,
+            "undecided": self.undecided,
+            "flips": {f"{old} -> {new}": count for (old, new), count in self.flips.items()},
+            "by_rule": [rule.to_json() for rule in self.by_rule],
+            "by_parent": by_parent(self.by_rule, self.parents),
+            "subgroups": [rates.to_json() for rates in self.subgroups],
+        }
+        if self.confusion_before is not None and self.confusion_after is not None:
+            out["confusion"] = {"before": self.confusion_before.tolist(), "after": self.confusion_after.tolist()}
+        return out
+
+
+@dataclass(frozen=True)
+class _Held:
+    """Rows that one feedback rule holds, and what it asks there: None for nothing, undecided or the model."""
+
+    rule: str
+    kind: str
+    bits: Bits
+    outcome: Outcome
+
+
+class Preview:
+    """What the hard overlay of any edited rule set would change on one table, against one base.
+
+    Parameters
+    ----------
+    base : RuleSet
+        The rule set as extracted or in force; every preview is against it.
+    schema : Schema
+        The schema of rules and rows.
+    rows : Matrix
+        Encoded rows (n, features), NaN for missing; kept by column.
+    outcomes : Indices
+        The model's own answers (n,), as places in schema order.
+    truth : Indices, optional
+        The true classes (n,), for the confusion.
+    subgroups : mapping of str to Mask, optional
+        Masks (n,) of rows whose rates are shown; `subgroup_masks` makes them of a feature's values.
+
+    Memory is an eighth of a byte a row for each clause and rule seen, at most `MOST_MASKS` of them.
+    """
+
+    def __init__(
+        self,
+        base: RuleSet,
+        schema: Schema,
+        rows: Matrix,
+        outcomes: Indices,
+        *,
+        truth: Indices | None = None,
+        subgroups: Mapping[str, Mask] | None = None,
+    ) -> None:
+        self.base = base
+        self.schema = schema
+        self._rows = np.asfortranarray(rows)
+        self._sets: dict[tuple[str, ValueSet], Bits] = {}
+        self._rules: dict[tuple[Clause, ...], Bits] = {}
+        self._all = _packed(np.ones(len(rows), dtype=bool))
+        self._none = np.zeros_like(self._all)
+        self._model = self._by_class(outcomes)
+        self._truth = None if truth is None else self._by_class(truth)
+        self._groups = {name: _packed(mask) for name, mask in (subgroups or {}).items()}
+        place = decide(base, self._rows, schema)
+        #: Per base rule the rows that it decided.
+        self._decided = {rule.id: _packed(place == at) for at, rule in enumerate(base.rules) if rule.enabled}
+        self._said = self._base_answers()
+        self._said_class = [self._none.copy() for _ in schema.classes]
+        for outcome, bits in self._said.items():
+            top = outcome.top(schema.classes)
+            if top is not None:
+                self._said_class[schema.classes.index(top)] |= bits
+        self._before = {name: self._rates(self._model, mask) for name, mask in self._groups.items()}
+        self._confusion = None if self._truth is None else _crossed(self._truth, self._model)
+
+    def of(self, edited: RuleSet) -> Glance:
+        """The impact of the edits between the base and ``edited``; raises as `ruleedit.conflicts.overlaps` does."""
+        classes = self.schema.classes
+        asked = [self._none.copy() for _ in classes]
+        undecided = self._none.copy()
+        by_rule: dict[tuple[str, str], RuleImpact] = {}
+        for one in self._held(edited):
+            top = one.outcome.top(classes)
+            changed = 0
+            if one.kind == "undecided":
+                undecided |= one.bits
+            elif top is not None:
+                code = classes.index(top)
+                asked[code] |= one.bits
+                changed = _count(one.bits & ~self._model[code])
+            before = by_rule.get((one.rule, one.kind), RuleImpact(one.rule, one.kind, 0, 0))
+            covered = before.covered + _count(one.bits)
+            by_rule[one.rule, one.kind] = RuleImpact(one.rule, one.kind, covered, before.changed + changed)
+        held = tuple(impact for impact in by_rule.values() if impact.covered)
+        return self._glance(asked, undecided, held, edited)
+
+    def _glance(self, asked: list[Bits], undecided: Bits, by_rule: tuple[RuleImpact, ...], edited: RuleSet) -> Glance:
+        classes = self.schema.classes
+        covered = np.bitwise_or.reduce(asked)
+        changed = [bits & ~own for bits, own in zip(asked, self._model, strict=True)]
+        by_edit = sum(_count(bits & ~said) for bits, said in zip(changed, self._said_class, strict=True))
+        after = [(own & ~covered) | bits for own, bits in zip(self._model, asked, strict=True)]
+        flips = {
+            (classes[old], classes[new]): _count(own & bits)
+            for old, own in enumerate(self._model)
+            for new, bits in enumerate(changed)
+            if old != new
+        }
+        everything = np.bitwise_or.reduce(changed)
+        return Glance(
+            rows=len(self._rows),
+            covered=_count(covered),
+            changed_by_edit=by_edit,
+            changed_by_assertion=_count(everything) - by_edit,
+            undecided=_count(undecided),
+            flips={pair: count for pair, count in flips.items() if count},
+            by_rule=by_rule,
+            subgroups=tuple(
+                Rates(name, _count(mask), self._before[name], self._rates(after, mask))
+                for name, mask in self._groups.items()
+            ),
+            confusion_before=self._confusion,
+            confusion_after=None if self._truth is None else _crossed(self._truth, after),
+            parents={rule.id: rule.part_of for rule in edited if rule.part_of},
+            changed_bits=everything,
+        )
+
+    def _held(self, edited: RuleSet) -> Iterator[_Held]:
+        """What is asked, rule by rule as the first match goes; the same row never twice."""
+        free, ours = self._all, self._none.copy()
+        exceptions: dict[str, list[Overlap]] = {}
+        if sum(rule.asserted and rule.enabled for rule in edited) > 1:
+            for overlap in overlaps(edited, self.schema):
+                exceptions.setdefault(overlap.rules[0], []).append(overlap)
+        extracted: list[tuple[Outcome, Bits]] = []
+        for rule in edited.enabled:
+            own = free & self._covered(rule.clauses)
+            free = free & ~own
+            if not rule.asserted:
+                extracted.append((rule.outcome, own))
+                continue
+            ours |= own
+            for overlap in exceptions.get(rule.id, ()):
+                both = own.copy()
+                for other in overlap.rules[1:]:
+                    both &= self._covered(edited.rule(other).clauses)
+                own = own & ~both
+                yield from self._asserted(overlap.id, both, overlap.outcome, overlap.holder, edited)
+            yield from self._asserted(rule.id, own, rule.outcome, rule.id, edited)
+        yield from self._uncovered([*extracted, (edited.default, free)], ours, edited)
+
+    def _asserted(
+        self, name: str, bits: Bits, outcome: Outcome | None, holder: str | None, edited: RuleSet
+    ) -> Iterator[_Held]:
+        if outcome is None or holder is None:
+            yield _Held(name, "undecided", bits, MODEL)
+            return
+        if edited.rule(holder).asserts == "change":
+            bits = bits & ~self._said.get(outcome, self._none)
+        yield _Held(name, "asserted", bits, outcome)
+
+    def _uncovered(self, answers: Sequence[tuple[Outcome, Bits]], ours: Bits, edited: RuleSet) -> Iterator[_Held]:
+        """Rows that a base rule decided and lost to no asserted rule: the edited set's answer is asked for."""
+        standing = {rule.id for rule in edited.enabled if not rule.asserted}
+        for source, decided in self._decided.items():
+            if source in standing:
+                continue
+            lost = decided & ~ours
+            if lost.any():
+                for outcome, bits in answers:
+                    yield _Held(f"{source}-uncovered", "uncovered", lost & bits, outcome)
+
+    def _covered(self, clauses: tuple[Clause, ...]) -> Bits:
+        """The rows for which every clause is true."""
+        found = self._rules.get(clauses)
+        if found is None:
+            box = clauses_box(clauses, self.schema)
+            found = self._all
+            for name, values in box.sets:
+                found = found & self._valued(name, values)
+            _remember(self._rules, clauses, found)
+        return found
+
+    def _valued(self, name: str, values: ValueSet) -> Bits:
+        found = self._sets.get((name, values))
+        if found is None:
+            place = self.schema.index(name)
+            found = _packed(set_mask(values, self._rows[:, place], self.schema.features[place]))
+            _remember(self._sets, (name, values), found)
+        return found
+
+    def _base_answers(self) -> dict[Outcome, Bits]:
+        """What the base says, settlements included: the rows of each outcome."""
+        written = effective(self.base, self.schema)
+        free = self._all
+        said: dict[Outcome, Bits] = {}
+        for rule in written.enabled:
+            own = free & self._covered(rule.clauses)
+            free = free & ~own
+            said[rule.outcome] = said.get(rule.outcome, self._none) | own
+        said[written.default] = said.get(written.default, self._none) | free
+        return said
+
+    def _by_class(self, codes: Indices) -> list[Bits]:
+        return [_packed(codes == code) for code in range(len(self.schema.classes))]
+
+    def _rates(self, decided: Sequence[Bits], mask: Bits) -> dict[str, int]:
+        return {name: _count(bits & mask) for name, bits in zip(self.schema.classes, decided, strict=True)}
+
+
+def subgroup_masks(rows: Matrix, schema: Schema, name: str) -> dict[str, Mask]:
+    """A mask (n,) for each value of a text feature and for missing ones; raises `UnknownFeature`, `Refused`."""
+    place = schema.index(name)
+    feature, column = schema.features[place], rows[:, place]
+    if feature.is_number:
+        raise Refused(f"{name!r} is {feature.kind}; subgroups are the values of a categorical or boolean feature")
+    masks = {f"{name} = {value_text(text)}": column == code for text, code in feature.code_of.items()}
+    if feature.missing:
+        masks[f"{name} is missing"] = np.isnan(column)
+    return masks
+
+
+def _remember(known: dict[T, Bits], key: T, bits: Bits) -> None:
+    """Keep a mask, and the newest ones alone."""
+    while len(known) >= MOST_MASKS:
+        del known[next(iter(known))]
+    known[key] = bits
+
+
+def _packed(mask: Mask) -> Bits:
+    """A mask (n,) as bits, 64 rows a word; the last word is filled up with 0."""
+    packed = np.packbits(mask)
+    words = np.zeros(-(-len(mask) // 64), dtype=np.uint64)
+    words.view(np.uint8)[: len(packed)] = packed
+    return words
+
+
+def _unpacked(bits: Bits, rows: int) -> Mask:
+    return np.unpackbits(bits.view(np.uint8), count=rows).astype(bool)
+
+
+def _count(bits: Bits) -> int:
+    return int(np.bitwise_count(bits).sum())
+
+
+def _crossed(truth: Sequence[Bits], decided: Sequence[Bits]) -> npt.NDArray[np.int64]:
+    return np.array([[_count(true & bits) for bits in decided] for true in truth], dtype=np.int64)
