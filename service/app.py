@@ -18,9 +18,30 @@ from fastapi.routing import APIRoute
 from ruleedit.errors import RuleEditError
 from service import demo, problems
 from service.access import Access
-from service.api import audit, datasets, decisions, jobs, keys, models, operations, releases, rulesets
+from service.api import (
+    audit,
+    datasets,
+    decisions,
+    inference,
+    invocations,
+    jobs,
+    keys,
+    models,
+    operations,
+    releases,
+    rulesets,
+)
 from service.api.access import TABLE
-from service.api.bodies import DecisionsAsked, DecisionsBody, ModelAsked
+from service.api.bodies import (
+    DecisionsAsked,
+    DecisionsBody,
+    InferenceAsked,
+    InferenceBody,
+    InferenceError,
+    InvocationAsked,
+    ModelAsked,
+    PredictionsBody,
+)
 from service.gate import Gate
 from service.jobs import Watch
 from service.metrics import Metrics
@@ -39,9 +60,31 @@ DESCRIPTION = (
     "`Authorization: Bearer` with a key or a token, unless the service runs as a demo on this machine."
 )
 #: Those of decisions first: the router looks at one after another.
-ROUTERS = (decisions, datasets, models, rulesets, releases, jobs, keys, audit, operations)
+ROUTERS = (
+    decisions,
+    inference,
+    invocations,
+    datasets,
+    models,
+    rulesets,
+    releases,
+    jobs,
+    keys,
+    audit,
+    operations,
+)
 #: Bodies that routes name by reference alone.
-NAMED = (Problem, ModelAsked, DecisionsAsked, DecisionsBody)
+NAMED = (
+    Problem,
+    ModelAsked,
+    DecisionsAsked,
+    DecisionsBody,
+    InferenceAsked,
+    InferenceBody,
+    InferenceError,
+    InvocationAsked,
+    PredictionsBody,
+)
 
 
 def create_app(

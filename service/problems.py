@@ -30,6 +30,8 @@ from service.errors import (
 )
 
 MEDIA = "application/problem+json"
+#: Where the Open Inference Protocol's errors are answered.
+INFERENCE = "/v2"
 log = logging.getLogger(__name__)
 
 #: The status of each class of error; every other one of ours is a 422.
@@ -90,7 +92,9 @@ def answer(
     errors: Sequence[Place] = (),
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A problem as a response."""
+    """A problem as a response; the Open Inference routes keep that protocol's own form."""
+    if instance == INFERENCE or instance.startswith(INFERENCE + "/"):
+        return Response(json.dumps({"error": detail}), status, dict(headers or {}), "application/json")
     title = {413: "Content Too Large", 422: "Unprocessable Content"}.get(status) or HTTPStatus(status).phrase
     problem = Problem(
         type=f"urn:ruleedit:problem:{code}",

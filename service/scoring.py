@@ -198,14 +198,19 @@ class Answered:
     explain: bool = False
 
     @cached_property
-    def json(self) -> bytes:
-        """The answer as JSON, the same for the client and for the decision log."""
+    def told(self) -> list[dict[str, Any]]:
+        """The decisions as the API gives them."""
         decisions = [decision.to_json() | {"release": self.serving.id} for decision in self.decisions]
         if self.explain:
             for row, decision in zip(self.rows, decisions, strict=True):
                 decision["nearest"] = self.serving.decider.nearest(row, decision["outcome"])
+        return decisions
+
+    @cached_property
+    def json(self) -> bytes:
+        """The answer as JSON, the same for the client and for the decision log."""
         head = {"name": self.serving.name, "release": self.serving.id, "revision": self.serving.revision}
-        return to_json(head | {"decisions": decisions})
+        return to_json(head | {"decisions": self.told})
 
 
 class Scoring:

@@ -468,6 +468,134 @@ class DecisionsBody(Told):
     decisions: list[DecisionBody]
 
 
+class InferenceServer(Told):
+    """The server, as the Open Inference Protocol describes it."""
+
+    name: str
+    version: str
+    extensions: list[str]
+
+
+class InferenceReady(Told):
+    """Whether the server is alive or ready, or a model is."""
+
+    name: str | None = None
+    live: bool | None = None
+    ready: bool | None = None
+
+
+class TensorDescribed(Told):
+    """A tensor that a model takes or gives; -1 stands for any number of rows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+    parameters: dict[str, str] | None = None
+
+
+class InferenceModel(Told):
+    """A name under which a release decides; its version is that release."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorDescribed]
+    outputs: list[TensorDescribed]
+
+
+class TensorAsked(Told):
+    """One feature's values."""
+
+    name: str
+    shape: list[int] = Field(min_length=1, max_length=2, description="[n] or [n, 1].")
+    datatype: str = Field(description="FP64 or any numeric type, BYTES or BOOL.")
+    data: list[Any] | None = Field(default=None, description="The values; absent where they follow in binary.")
+    parameters: dict[str, Any] | None = Field(default=None, description="binary_data_size: the bytes that follow.")
+
+
+class OutputAsked(Told):
+    """An output that is wanted."""
+
+    name: str
+    parameters: dict[str, Any] | None = Field(default=None, description="binary_data: whether in binary.")
+
+
+class InferenceAsked(Told):
+    """Rows as tensors, one for each feature."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "inputs": [
+                        {"name": "age", "shape": [1], "datatype": "INT64", "data": [25]},
+                        {"name": "job", "shape": [1], "datatype": "BYTES", "data": [""]},
+                    ]
+                }
+            ]
+        }
+    )
+
+    id: str | None = None
+    inputs: list[TensorAsked] = Field(min_length=1)
+    outputs: list[OutputAsked] | None = None
+    parameters: dict[str, Any] | None = Field(default=None, description="binary_data_output: all outputs in binary.")
+
+
+class TensorBody(Told):
+    """One output."""
+
+    name: str
+    shape: list[int]
+    datatype: str
+    data: list[Any] | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class InferenceBody(Told):
+    """The outputs as tensors."""
+
+    model_name: str
+    model_version: str = Field(description="The release that decided.")
+    id: str | None = None
+    parameters: dict[str, str]
+    outputs: list[TensorBody]
+
+
+class InferenceError(Told):
+    """What went wrong, as the Open Inference Protocol says it."""
+
+    error: str
+
+
+class SplitTable(Told):
+    """A table as pandas' split form."""
+
+    columns: list[str]
+    data: list[list[Any]]
+    index: list[Any] | None = None
+
+
+class InvocationAsked(Told):
+    """Rows in exactly one of MLflow's forms."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"dataframe_records": [{"age": 25, "income": 31000, "job": None}]}]}
+    )
+
+    dataframe_split: SplitTable | None = None
+    dataframe_records: list[dict[str, Any]] | None = None
+    inputs: dict[str, list[Any]] | list[Any] | None = None
+    instances: list[Any] | None = None
+    params: dict[str, Any] | None = None
+
+
+class PredictionsBody(Told):
+    """The answers, in the order of the rows."""
+
+    predictions: list[DecisionBody]
+
+
 class JobProgress(Told):
     """Steps done, and all of them; 0 of 0 before anything is known."""
 

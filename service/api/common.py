@@ -38,6 +38,12 @@ def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def inference_refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The same for the Open Inference routes, which have that protocol's own form of errors."""
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/InferenceError"}}}
+    return {status: {**said, "content": content} for status, said in refuses(*statuses).items()}
+
+
 def workspace(request: Request) -> Workspace:
     """The application's workspace."""
     found: Workspace = request.app.state.workspace
