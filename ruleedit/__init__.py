@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ruleedit.errors import RuleEditError
     from ruleedit.feedback import Feedback
     from ruleedit.inforce import put_in_force
+    from ruleedit.local import local_view
     from ruleedit.models import InMemoryModel, TableModel
     from ruleedit.release import Release
     from ruleedit.retrain.frote import Frote
@@ -49,6 +50,7 @@ _HOMES = {
     "encode": "tables",
     "extract_rules": "workflow",
     "infer_schema": "tables",
+    "local_view": "local",
     "parse_rule": "text",
     "put_in_force": "inforce",
     "read": "tables",
@@ -76,6 +78,7 @@ __all__ = [
     "encode",
     "extract_rules",
     "infer_schema",
+    "local_view",
     "parse_rule",
     "put_in_force",
     "read",

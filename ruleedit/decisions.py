@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from ruleedit.drafts import Draft, Step
+from ruleedit.errors import TableError, ValueRefused
+from ruleedit.local import LocalView, local_view
 from ruleedit.matching import Matrix
 from ruleedit.overlay import BY
 from ruleedit.regions import box_text
@@ -93,6 +95,22 @@ def decide_encoded(release: Release, rows: Matrix, warnings: list[list[str]]) ->
             )
         )
     return decisions
+
+
+def explain_row(release: Release, frame: pd.DataFrame, row: int) -> tuple[Decision, LocalView]:
+    """Decide one row of a table, counted from 0, and look at it closely.
+
+    Raises `TableError` where there is no such row, and as `ruleedit.tables.encode` does.
+    """
+    if not 0 <= row < len(frame):
+        raise TableError(f"no row {row}; the table has rows 0 to {len(frame) - 1}")
+    try:
+        encoded = encode(frame.iloc[[row]], release.schema)
+    except ValueRefused as problem:
+        raise problem.of_row(f"row {row} (counted from 0)") from None
+    decision = decide_encoded(release, encoded, row_warnings(encoded, release.schema))[0]
+    rules = None if release.draft is None else release.draft.rules
+    return decision, local_view(release.model, encoded[0], rules)
 
 
 def row_warnings(rows: Matrix, schema: Schema) -> list[list[str]]:

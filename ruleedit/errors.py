@@ -72,6 +72,19 @@ class ValueRefused(TableError):
     """A cell that the schema doesn't allow."""
 
     code = "value-refused"
+    #: What is wrong after the row is named, where one is.
+    cell: str | None = None
+
+    @classmethod
+    def at(cls, row: int, cell: str) -> ValueRefused:
+        """Build the error for a row, counted from 0; messages count from 1."""
+        problem = cls(f"row {row + 1}, {cell}")
+        problem.cell = cell
+        return problem
+
+    def of_row(self, row: str) -> ValueRefused:
+        """The same error with the row's name in a larger table."""
+        return self if self.cell is None else ValueRefused(f"{row}, {self.cell}")
 
 
 class NoRows(TableError):

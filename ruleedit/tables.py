@@ -286,8 +286,8 @@ def _numbers(values: pa.Array, feature: Feature) -> npt.NDArray[np.float64]:
         if numbers is None:
             row = _first_unparsed(values)
             cell = values[row].as_py()
-            raise ValueRefused(
-                f"row {row + 1}, column {feature.name!r}: {cell!r} is no number, and {feature.name!r} is {feature.kind}"
+            raise ValueRefused.at(
+                row, f"column {feature.name!r}: {cell!r} is no number, and {feature.name!r} is {feature.kind}"
             )
     elif pa.types.is_null(values.type):
         numbers = np.full(len(values), np.nan)
@@ -360,9 +360,7 @@ def _refuse_first(
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
         cell = values[row].as_py()
-        raise ValueRefused(
-            f"row {row + 1}, column {feature.name!r}: {'the value' if cell is None else repr(cell)} {why}"
-        )
+        raise ValueRefused.at(row, f"column {feature.name!r}: {'the value' if cell is None else repr(cell)} {why}")
 
 
 def _number_feature(name: str, numbers: npt.NDArray[np.float64]) -> Feature:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from ruleedit.datasets import loans
-from tests.commandline import Shop, answer, done
+from tests.commandline import Shop, answer, done, refused
 
 MODES = ("overlay-hard", "overlay-soft", "retrain")
 
@@ -170,6 +170,45 @@ class TestExplain:
         assert found["rule"] is None
         assert found["reasons"][0].startswith("the model; ")
         assert answer("explain", shop.model, shop.csv, "--row", row)["reasons"] == []
+
+    def test_looks_at_the_row_closely(self, shop: Shop, tmp_path: Path) -> None:
+        """What the rules lack, what the model looks at, and changes that really change either answer."""
+        release = shop.release("overlay-hard")
+        row = self.row(release, shop, tmp_path, rule="R7")
+        view = answer("explain", release, shop.csv, "--row", row)["local"]
+        assert view["rules"]["rule"] == "R7"
+        assert [near["outcome"] for near in view["rules"]["nearest"]] == ["approve"]
+        frame = pd.read_csv(shop.csv).iloc[[row]].astype(object)
+        for what, column, change in (
+            (shop.edited, "outcome", view["rules"]["change"]),
+            (release, "model_outcome", view["model"]["change"]),
+        ):
+            changed = frame.assign(**{name: each["to"] for name, each in change["changes"].items()})
+            changed.to_csv(tmp_path / "changed.csv", index=False)
+            before, after = (
+                predictions(what, table, tmp_path / "p.csv")[column] for table in (shop.csv, tmp_path / "changed.csv")
+            )
+            assert after[0] == change["outcome"] != before[row]
+        shown = done("explain", release, shop.csv, "--row", row).out
+        for line in ("the rules: R7: IF age < 30", "nearest that says approve: ", "around the row: IF ", "but: IF "):
+            assert f"\n{line}" in shown
+        assert shown.count("smallest change") == 2
+
+    def test_a_model_without_rules_is_looked_at_too(self, shop: Shop) -> None:
+        """There is nothing to say of rules."""
+        view = answer("explain", shop.grader, shop.grades, "--row", 3)["local"]
+        assert view["rules"] is None
+        assert view["model"]["change"]["least"]
+        assert "the rules:" not in done("explain", shop.grader, shop.grades, "--row", 3).out
+
+    def test_a_bad_cell_is_named_by_its_own_row(self, shop: Shop, tmp_path: Path) -> None:
+        """Not by its place in the one-row table that is looked at; other rows may be bad."""
+        frame = pd.read_csv(shop.csv, dtype=str).head(9)
+        frame.loc[[2, 7], "age"] = "old"
+        frame.to_csv(tmp_path / "t.csv", index=False)
+        line = refused("value-refused", "explain", shop.model, tmp_path / "t.csv", "--row", 7)
+        assert "row 7 (counted from 0), column 'age': 'old' is no number" in line
+        done("explain", shop.model, tmp_path / "t.csv", "--row", 3)
 
     def test_warns_of_what_was_never_seen(self, shop: Shop, tmp_path: Path) -> None:
         """A new category and a number out of range are answered, with a warning each."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ruleedit.cli.common import Data, Json, Out, Seed, number, print_json, say, share, table, target_or_none, watching
-from ruleedit.errors import TableError
 from ruleedit.rules import value_text
+
+if TYPE_CHECKING:
+    from ruleedit.local import ByRules, LocalView
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR|RELEASE", help="A model's or release's folder.")]
 Table = Annotated[Path, typer.Argument(metavar="DATA", help="A table, CSV or Parquet.")]
@@ -138,17 +140,15 @@ def explain(
     row: Annotated[int, typer.Option("--row", help="The row's number, counted from 0.")],
     as_json: Json = False,
 ) -> None:
-    """Why one row was decided as it was."""
-    from ruleedit.decisions import decide_rows
+    """Why one row was decided as it was, and the smallest change after which it would not be."""
+    from ruleedit.decisions import explain_row
     from ruleedit.release import load
     from ruleedit.tables import read
 
-    release, frame = load(folder), read(data)
-    if not 0 <= row < len(frame):
-        raise TableError(f"no row {row}; the table has rows 0 to {len(frame) - 1}")
-    found = decide_rows(release, frame.iloc[[row]])[0].to_json()
+    decision, view = explain_row(load(folder), read(data), row)
+    found = decision.to_json()
     if as_json:
-        print_json(found)
+        print_json({**found, "local": view.to_json()})
         return
     say(f"{found['outcome']} (by {found['by']}{', rule ' + found['rule'] if found['rule'] else ''})")
     say(f"the model's own outcome: {found['model_outcome']}")
@@ -160,6 +160,37 @@ def explain(
     for heading, lines in (("because", found["reasons"]), ("warning", found["warnings"])):
         for line in lines:
             say(f"{heading}: {line}")
+    if view.rules is not None:
+        _show_rules_view(view.rules)
+    _show_model_view(view)
+
+
+def _show_rules_view(rules: ByRules) -> None:
+    """What the rules say of a row, and what it lacks for another answer."""
+    said = "the default" if rules.rule is None else f"{rules.rule.id}: {rules.rule}"
+    say(f"\nthe rules: {said}{'' if rules.rule or rules.outcome is None else f', {rules.outcome}'}")
+    for near in rules.nearest:
+        name = "the default" if near.rule is None else near.rule.id
+        lacks = [f"lacks {' AND '.join(map(str, near.fails))}"] if near.fails else []
+        lacks += [f"comes after {', '.join(near.held)}"] if near.held else []
+        say(f"nearest that says {near.outcome}: {name}, which {' and '.join(lacks)}")
+    if rules.change is not None:
+        say(f"smallest change to {rules.change.outcome}: {rules.change}")
+
+
+def _show_model_view(view: LocalView) -> None:
+    """What the model does around a row, and the smallest change of its answer."""
+    say(f"\nthe model: {view.outcome}")
+    if view.around is not None:
+        how = f"{share(view.around.precision)} of {number(view.around.rows)} rows made near it"
+        say(f"around the row: {view.around.rule} ({how})")
+        for other in view.around.others:
+            say(f"but: {other}")
+    if view.change is None:
+        say("no change was found after which it answers otherwise")
+        return
+    least = "smallest change" if view.change.least else "smallest change found (no proof that there is none smaller)"
+    say(f"{least} to {view.change.outcome}: {view.change}")
 
 
 def _value(value: float | str | None) -> str:
