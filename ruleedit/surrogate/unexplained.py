@@ -19,7 +19,7 @@ from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
 from ruleedit.surrogate.binarise import Bins, Floats, bin_features
 from ruleedit.surrogate.fidelity import Interval, wilson
-from ruleedit.surrogate.lists import Binned, Draft, extend
+from ruleedit.surrogate.lists import Binned, Draft
 from ruleedit.surrogate.task import Splits, Task
 
 #: So many regions at most, of so many clauses each: more would not be read.
@@ -176,24 +176,39 @@ def _regions(
 
 def _worst(data: Binned, rows: Indices, worth: Floats) -> Draft | None:
     """The box whose rows are worth most, a clause costing about what chance would give it."""
-    if not len(rows) or not data.bins:
-        return None
     best: Draft | None = None
-    score = 0.0
-    price = max(1.0, float(np.sqrt((worth**2).sum()) / 5.0))
+    score, price = 0.0, max(1.0, float(np.sqrt((worth**2).sum()) / 5.0))
     for weight in (1.0, 3.0, 9.0):
-        # Wide conditions come before narrow ones where wrong rows weigh more.
+        # Wide conditions come before narrow ones where wrong rows weigh more at first.
         region = Draft(1)
-        extend(region, data, rows, np.where(worth > 0.0, weight * worth, worth), price, MOST_CLAUSES)
-        inside = region.mask(data)[rows]
-        left = MOST_CLAUSES - region.cost(data.bins)
-        if left > 0 and weight > 1.0:
-            extend(region, data, rows[inside], worth[inside], price, MOST_CLAUSES)
-            inside = region.mask(data)[rows]
-        value = float(worth[inside].sum()) - price * region.cost(data.bins)
+        for values in (np.where(worth > 0.0, weight * worth, worth), worth):
+            _narrow(region, data, rows, values, price)
+        value = float(worth[region.mask(data)[rows]].sum()) - price * region.cost(data.bins)
         if region.sets and value > score:
             best, score = region, value
     return best
+
+
+def _narrow(region: Draft, data: Binned, rows: Indices, worth: Floats, price: float) -> None:
+    """Add the conditions that are worth their price, the best first, up to `MOST_CLAUSES`."""
+    inside = region.mask(data)[rows]
+    rows, worth = rows[inside], worth[inside]
+    while len(rows):
+        room = MOST_CLAUSES - region.cost(data.bins)
+        score, best = float(worth.sum()) + 1e-9, None
+        for place, bins in enumerate(data.bins):
+            if place in region.sets or not room:
+                continue
+            gains = np.bincount(data.columns[place][rows], worth, bins.size).astype(float)
+            for option in bins.options(gains, room):
+                if 0 < option.cost <= room and option.value - price * option.cost > score:
+                    score, best = option.value - price * option.cost, (place, option.allowed)
+        if best is None:
+            return
+        place, allowed = best
+        region.sets[place] = allowed
+        inside = allowed.take(data.columns[place][rows])
+        rows, worth = rows[inside], worth[inside]
 
 
 def why_no_rule(task: Task, default: str) -> str:
