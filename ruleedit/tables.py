@@ -239,6 +239,21 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     return frame
 
 
+def check_size(path: str | Path, most_cells: int) -> None:
+    """Raise `TableError` where a Parquet file says that it has more than ``most_cells`` rows x columns.
+
+    Only its end is read. A file of a few bytes may say any number, and reading it would take as much memory.
+    """
+    path = Path(path)
+    try:
+        with pq.ParquetFile(path) as file:
+            rows, columns = file.metadata.num_rows, file.metadata.num_columns
+    except (pa.ArrowException, OSError) as problem:
+        raise TableError(f"{path.name!r} is no readable Parquet file: {_first_line(problem)}") from None
+    if rows * columns > most_cells:
+        raise TableError(f"{path.name!r} has {rows} rows x {columns} columns; at most {most_cells} cells are accepted")
+
+
 def _first_line(problem: Exception) -> str:
     return str(problem).splitlines()[0][:200]
 

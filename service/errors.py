@@ -17,6 +17,8 @@
         ├── KeyInFlight                 idempotency-key-in-flight
         ├── KeyReused                   idempotency-key-reused
         ├── TooLarge                    too-large
+        ├── TooDeep                     too-deep
+        ├── TooSlow                     too-slow
         ├── MediaRefused                media-type-refused
         ├── RequestInvalid              request-invalid
         ├── AuthorRefused               author-refused
@@ -26,6 +28,8 @@
         │   ├── RoleMissing             role-missing
         │   ├── AccessUndeclared        access-undeclared
         │   └── NotLocal                not-local
+        ├── Overloaded                  overloaded
+        ├── QueueFull                   queue-full
         └── NotReady                    not-ready
 
 `service.problems` says which status each of them answers with.
@@ -147,6 +151,18 @@ class TooLarge(ServiceError):
     code = "too-large"
 
 
+class TooDeep(ServiceError):
+    """JSON that nests deeper than is read."""
+
+    code = "too-deep"
+
+
+class TooSlow(ServiceError):
+    """A body that stopped arriving."""
+
+    code = "too-slow"
+
+
 class MediaRefused(ServiceError):
     """A body of another media type than the route takes."""
 
@@ -199,6 +215,22 @@ class NotLocal(AccessRefused):
     """Where authentication is off: a request that doesn't come from this machine's own user."""
 
     code = "not-local"
+
+
+class Overloaded(ServiceError):
+    """More requests at once than the service takes; ``retry_after`` is in seconds."""
+
+    code = "overloaded"
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class QueueFull(Overloaded):
+    """More jobs waiting than the service takes."""
+
+    code = "queue-full"
 
 
 class NotReady(ServiceError):

@@ -6,6 +6,7 @@ an entry in the table of access is refused however it came to be there.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,19 +18,41 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import Access
-from service.errors import AccessUndeclared, CredentialNeeded, CredentialRefused, NotLocal, RoleMissing, ServiceError
+from service.errors import (
+    AccessUndeclared,
+    CredentialNeeded,
+    CredentialRefused,
+    NotLocal,
+    RoleMissing,
+    ServiceError,
+    TooDeep,
+    TooLarge,
+    TooSlow,
+)
 from service.keys import MARK, Keys
+from service.limits import Lane, nested_deeper
 from service.metrics import Metrics
 from service.people import LOCAL, Person
-from service.problems import answer, status_of
+from service.problems import answer_to
 from service.settings import Settings, is_loopback
 from service.tokens import Tokens
 
 #: What a form holds beside its file.
 FORM_OVERHEAD = 64 * 1024
 UPLOADS = ("/v1/datasets", "/v1/models", "/v1/rulesets/import")
+#: What must be answered under any load.
+PROBES = ("/healthz", "/readyz", "/metrics")
+DECIDING = ("/v1/decisions/", "/v2", "/invocations")
 #: What each answer says where nobody is asked who they are, or nobody has to approve.
 NOTICE = "RuleEdit-Notice"
+
+
+class Cut(HTTPException):
+    """A body that is cut off while the application reads it: of the framework's kind, so that it passes through it."""
+
+    def __init__(self, status: int, problem: ServiceError) -> None:
+        super().__init__(status, str(problem))
+        self.problem = problem
 
 
 class Gate:
@@ -40,6 +63,12 @@ class Gate:
         self._settings = settings
         self._access = access
         self._metrics = metrics
+        self._lanes = {
+            "requests": Lane("requests", settings.most_at_once, settings.most_waiting, 1),
+            "decisions": Lane("requests for decisions", settings.most_deciding, 0, 1),
+            "uploads": Lane("uploads", settings.most_uploading, settings.most_waiting, 5),
+            "streams": Lane("streams of events", settings.most_following, 0, 5),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -63,21 +92,25 @@ class Gate:
             self._metrics.count_request(scope.get("method", "WEBSOCKET"), route, status, time.perf_counter() - began)
 
     async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on with the person and a limited body, when it is the request's turn."""
         try:
             scope["person"] = await self._person(scope)
             self._check(scope, scope["person"])
-        except ServiceError as problem:
+            if scope["type"] == "websocket":
+                await self._app(scope, receive, send)
+                return
+            lane = self._lane(scope)
+            if lane is None:
+                await self._app(scope, await self._body(scope, receive), send)
+                return
+            async with lane.passing():
+                await self._app(scope, await self._body(scope, receive), send)
+        except (ServiceError, Cut) as problem:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
-                return
-            status = status_of(problem, {})
-            challenge = {"WWW-Authenticate": 'Bearer realm="ruleedit"'} if status == 401 else {}
-            await answer(status, problem.code, str(problem), scope["path"], headers=challenge)(scope, receive, send)
-            return
-        if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-        else:
-            await self._limited(scope, receive, send)
+            else:
+                found = problem.problem if isinstance(problem, Cut) else problem
+                await answer_to(found, scope["path"], {})(scope, receive, send)
 
     async def _person(self, scope: Scope) -> Person | None:
         """Who asks; None where a request says nothing. Raises `CredentialRefused`, `NotLocal`."""
@@ -112,31 +145,84 @@ class Gate:
         if _leads_somewhere(scope):
             raise AccessUndeclared(f"nobody has said who may use {verb} {scope['path']}, so nobody may")
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _lane(self, scope: Scope) -> Lane | None:
+        path = scope["path"]
+        if path in PROBES:
+            return None
+        if path.startswith(DECIDING):
+            return self._lanes["decisions"]
+        if path.endswith("/events"):
+            return self._lanes["streams"]
+        return self._lanes["uploads" if _is_upload(scope) else "requests"]
+
+    async def _body(self, scope: Scope, receive: Receive) -> Receive:
+        """The body as the application reads it: cut where it passes its limit or stops arriving.
+
+        Raises `TooLarge`, `TooSlow`, and `TooDeep` for JSON, which is read here whole.
+        """
+        limit = self._settings.most_upload + FORM_OVERHEAD if _is_upload(scope) else self._settings.most_json
         headers = dict(scope["headers"])
-        limit = self._limit(scope["path"], headers.get(b"content-type", b""))
         said = headers.get(b"content-length", b"")
-        problem = f"the body is larger than {limit} bytes, the most that is accepted here"
         if said.isdigit() and int(said[:20]) > limit:
-            await answer(413, "too-large", problem, scope["path"])(scope, receive, send)
-            return
-        left = limit
+            raise _too_large(limit)
+        arriving = _arriving(receive, limit, self._settings.body_seconds)
+        if b"json" not in headers.get(b"content-type", b"").lower():
+            return arriving
+        return await _shallow(arriving, self._settings.most_depth)
 
-        async def receiving() -> Message:
-            nonlocal left
-            message = await receive()
-            if message["type"] == "http.request":
-                left -= len(message.get("body", b""))
-                if left < 0:
-                    raise HTTPException(413, problem)
-            return message
 
-        await self._app(scope, receiving, send)
+def _is_upload(scope: Scope) -> bool:
+    media = Headers(scope=scope).get("content-type", "").lower()
+    return scope["path"].rstrip("/") in UPLOADS and media.startswith("multipart/form-data")
 
-    def _limit(self, path: str, media: bytes) -> int:
-        if path.rstrip("/") in UPLOADS and media.lower().startswith(b"multipart/form-data"):
-            return self._settings.most_upload + FORM_OVERHEAD
-        return self._settings.most_json
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"the body is larger than {limit} bytes, the most that is accepted here")
+
+
+def _arriving(receive: Receive, limit: int, seconds: float) -> Receive:
+    """The parts of a body as they arrive, up to a limit, each within so many seconds of the one before."""
+    left, more = limit, True
+
+    async def receiving() -> Message:
+        nonlocal left, more
+        if not more:
+            # What comes after the body is only that the client goes away, and nobody hurries it.
+            return await receive()
+        try:
+            async with asyncio.timeout(seconds):
+                message = await receive()
+        except TimeoutError:
+            raise Cut(408, TooSlow(f"no part of the body arrived within {seconds:g} s")) from None
+        more = bool(message.get("more_body"))
+        left -= len(message.get("body", b""))
+        if left < 0:
+            raise Cut(413, _too_large(limit))
+        return message
+
+    return receiving
+
+
+async def _shallow(receive: Receive, most: int) -> Receive:
+    """A JSON body, read whole and checked for its depth; it is then given on as one part."""
+    first = await receive()
+    parts, message = [first.get("body", b"")], first
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    whole = b"".join(parts)
+    if nested_deeper(whole, most):
+        raise TooDeep(f"the JSON nests deeper than {most}, or its brackets don't match")
+    told = False
+
+    async def receiving() -> Message:
+        nonlocal told
+        if told or message["type"] != "http.request":
+            return await receive() if told else message
+        told = True
+        return {"type": "http.request", "body": whole, "more_body": False}
+
+    return receiving
 
 
 def _check_local(headers: Headers) -> None:

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from ruleedit.errors import Cancelled, RuleEditError
-from service.errors import StateRefused, UnknownJob
+from service.errors import QueueFull, StateRefused, UnknownJob
 from service.people import Person
 from service.store.change import Change
 from service.store.records import Happened, JobRecord, JobState
@@ -27,6 +27,8 @@ CANCELLED = {"code": "cancelled", "detail": "the job was cancelled"}
 #: Times that a job begins before it is given up: one that ends the whole service must not do so for ever.
 MOST_ATTEMPTS = 3
 INTERRUPTED = {"code": "interrupted", "detail": f"the service ended {MOST_ATTEMPTS} times while the job ran"}
+#: When to ask again where too many jobs wait: the shortest take about so long.
+RETRY_SECONDS = 10
 FAULT = {"code": "internal-error", "detail": "something failed on the server's side; its log says what"}
 
 
@@ -78,12 +80,14 @@ class Jobs:
         *,
         new_id: Callable[[str], str],
         workers: int,
+        most_waiting: int,
         progress_seconds: float,
     ) -> None:
         self._repository = repository
         self._runners = runners
         self._new_id = new_id
         self._seconds = progress_seconds
+        self._most_waiting = most_waiting
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="job")
         self._running: dict[str, Watch] = {}
         self._lock = threading.Lock()
@@ -108,7 +112,13 @@ class Jobs:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def submit(self, kind: str, request: dict[str, Any], by: Person, answer: Callable[[Change, JobRecord], Any]) -> Any:
-        """Record a job with who asked for it, and queue it; returns what ``answer`` says of it."""
+        """Record a job with who asked for it, and queue it; returns what ``answer`` says of it.
+
+        Raises `QueueFull` where too many wait.
+        """
+        waiting = self._repository.count_jobs().get("queued", 0)
+        if waiting >= self._most_waiting:
+            raise QueueFull(f"{waiting} jobs wait already; ask again later, or cancel some", RETRY_SECONDS)
         asked = request | {"by": by.to_json()}
         job = JobRecord(self._new_id("job"), self._repository.moment(), kind, asked, "queued")
         with self._repository.change(by) as change:

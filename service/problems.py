@@ -22,10 +22,13 @@ from service.errors import (
     KeyInFlight,
     MediaRefused,
     NotReady,
+    Overloaded,
     PreconditionNeeded,
+    QueueFull,
     Stale,
     StateRefused,
     TooLarge,
+    TooSlow,
     UnknownResource,
 )
 
@@ -44,13 +47,22 @@ STATUS: Mapping[type[RuleEditError], int] = {
     StateRefused: 409,
     Stale: 412,
     TooLarge: 413,
+    TooSlow: 408,
+    QueueFull: 429,
+    Overloaded: 503,
     MediaRefused: 415,
     PreconditionNeeded: 428,
     NotThereYet: 501,
     NotReady: 503,
 }
 #: The codes of what the framework refuses by itself.
-FRAMEWORK_CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "media-type-refused"}
+FRAMEWORK_CODES = {
+    404: "not-found",
+    405: "method-not-allowed",
+    408: "too-slow",
+    413: "too-large",
+    415: "media-type-refused",
+}
 
 
 class Place(BaseModel):
@@ -110,6 +122,16 @@ def answer(
     return Response(body, status, dict(headers or {}), MEDIA)
 
 
+def answer_to(problem: RuleEditError, path: str, path_params: Mapping[str, Any]) -> Response:
+    """The answer to an error of ours; ``path_params`` are what the path names."""
+    status, headers = status_of(problem, path_params), {}
+    if status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="ruleedit"'
+    if isinstance(problem, Overloaded):
+        headers["Retry-After"] = str(problem.retry_after)
+    return answer(status, problem.code, " ".join(str(problem).split()), path, headers=headers)
+
+
 def install(app: FastAPI) -> None:
     """Make every error of the application a problem."""
     app.add_exception_handler(RuleEditError, _ours)
@@ -120,8 +142,7 @@ def install(app: FastAPI) -> None:
 
 async def _ours(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, RuleEditError)
-    status = status_of(problem, request.path_params)
-    return answer(status, problem.code, " ".join(str(problem).split()), request.url.path)
+    return answer_to(problem, request.url.path, request.path_params)
 
 
 async def _invalid(request: Request, problem: Exception) -> Response:

@@ -33,12 +33,34 @@ class Settings:
         Whether a ready example is made on the first start.
     workers
         Jobs at once: a long one holds up no short one, and training uses every processor already.
+    most_jobs
+        Jobs that wait: past that the answer is 429, with Retry-After.
     most_upload
         Bytes of an upload: a table of 1 M rows x 10 columns as CSV.
     most_json
         Bytes of a JSON body: 10,000 rows of 10 short values, more belongs in a file.
+    most_depth
+        Levels of lists and objects in a JSON body: a schema needs five, and a parser's stack has an end.
     most_rows
         Rows of one request for decisions, so that one request holds up others by well under a second.
+    most_cells
+        Rows x columns of a table: 5 M x 20, which is 800 MB as numbers; a small Parquet file can claim any number.
+    child_memory
+        Bytes of address space of a process that reads somebody's file for the first time.
+    child_seconds
+        Seconds that such a process has: what takes longer is no table or model of an accepted size.
+    body_seconds
+        Seconds between two parts of a body: a connection that sends nothing must not hold a place for ever.
+    most_at_once
+        Requests at work at once, decisions aside: as many as there are threads for them.
+    most_waiting
+        Requests that wait for their turn; past that the answer is 503 at once, with Retry-After.
+    most_deciding
+        Requests for decisions at once: at half a millisecond each the last one still answers in a fifth of a second.
+    most_uploading
+        Uploads read at once: each may take as much memory as a process that reads one.
+    most_following
+        Streams of events at once: each is an open connection.
     inline_rows
         Up to so many rows are decided on the event loop: handing them to a thread costs more than deciding.
     progress_seconds
@@ -86,9 +108,20 @@ class Settings:
     data_dir: Path
     demo: bool = False
     workers: int = 2
+    most_jobs: int = 100
     most_upload: int = 64 * MIB
     most_json: int = MIB
+    most_depth: int = 32
     most_rows: int = 10_000
+    most_cells: int = 100_000_000
+    child_memory: int = 4 * 1024 * MIB
+    child_seconds: float = 120.0
+    body_seconds: float = 20.0
+    most_at_once: int = 40
+    most_waiting: int = 200
+    most_deciding: int = 256
+    most_uploading: int = 2
+    most_following: int = 100
     inline_rows: int = 16
     progress_seconds: float = 0.25
     authentication: bool = True

@@ -15,7 +15,6 @@ from typing import Any, BinaryIO, Literal
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ruleedit import tables
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
@@ -25,7 +24,6 @@ from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
 from ruleedit.matching import region_mask
-from ruleedit.modelfile import check_classifier, read_model
 from ruleedit.release import MODES
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
@@ -33,6 +31,7 @@ from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
 from service.audit import Audit
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.heads import Heads
+from service.inspection import inspect_model, inspect_table
 from service.jobs import Jobs, Watch
 from service.keys import Keys
 from service.once import Attempt, Once
@@ -107,6 +106,7 @@ class Workspace:
             self.tasks.runners,
             new_id=new_id,
             workers=settings.workers,
+            most_waiting=settings.most_jobs,
             progress_seconds=settings.progress_seconds,
         )
         self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
@@ -157,15 +157,14 @@ class Workspace:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
             try:
-                frame = tables.read(file.path)
-                features = [tables.infer_feature(frame[column], column).to_json() for column in frame.columns]
+                rows, features = inspect_table(file.path, self.settings)
             except TableError as problem:
                 raise type(problem)(str(problem).replace(file.path.name, name)) from None
             file.keep()
-            record = Dataset(self._new_id("dataset"), self._repository.moment(), name, len(frame), file.name, features)
+            record = Dataset(self._new_id("dataset"), self._repository.moment(), name, rows, file.name, features)
             with self._repository.change(by) as change:
                 change.add(record)
-                payload = {"name": name, "rows": len(frame), "hashes": {"data": file.name}}
+                payload = {"name": name, "rows": rows, "hashes": {"data": file.name}}
                 change.happened(Happened("add data set", record.id, payload=payload))
                 return dict(attempt.answer(change, dataset_view(record)))
 
@@ -219,7 +218,7 @@ class Workspace:
             with self._once.attempt("adopt", request) as attempt:
                 if attempt.earlier is None:
                     self._check_target(dataset, target, schema)
-                    check_classifier(read_model(file.path.read_bytes().decode("utf-8", "replace")))
+                    inspect_model(file.path, self.settings)
                     file.keep()
                 return self._submit(attempt, "adopt", request, by)
 

@@ -43,6 +43,7 @@ class Bench:
             runners,
             new_id=lambda kind: f"{kind}-{next(numbers)}",
             workers=1,
+            most_waiting=50,
             progress_seconds=0.0,
         )
 

@@ -17,24 +17,31 @@ REFUSALS = {
     401: "The request has no key or token, or one that opens nothing.",
     403: "The person may not do this.",
     404: "Nothing has this id or name.",
+    408: "The body stopped arriving.",
     409: "The present state doesn't allow it.",
     412: "The rule set has been changed since that revision.",
     413: "The body is past its limit.",
     415: "The body has another media type than the route takes.",
     422: "The request isn't as described, or RuleEdit refuses what it asks.",
     428: "The write doesn't say by If-Match which revision it was made from.",
+    429: "More jobs wait than the service takes; Retry-After says when to ask again.",
     500: "Something failed on the server's side.",
     501: "A later version brings it.",
-    503: "The service is starting.",
+    503: "The service is starting, or has more to do than it takes; Retry-After says when to ask again.",
 }
 
 
 def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The documentation of a route's problems; every route may also answer 401, 403, 422 and 500."""
+    """The documentation of a route's problems; every route may also answer 401, 403, 422, 500 and 503.
+
+    A route that reads a body (413) may also wait for it in vain (408).
+    """
     content = {MEDIA: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    every = {*statuses, *((408,) if 413 in statuses else ()), 401, 403, 422, 500, 503}
+    later = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return {
-        status: {"description": REFUSALS[status], "content": content}
-        for status in sorted({*statuses, 401, 403, 422, 500})
+        status: {"description": REFUSALS[status], "content": content} | ({"headers": later} if status == 429 else {})
+        for status in sorted(every)
     }
 
 

@@ -13,7 +13,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from service.api.bodies import JobBody, ModelAsked, ModelBody, PageOf
 from service.api.common import LOCATION, ONCE, Asking, By, Work, accepted, json_only, media_type, refuses
-from service.errors import RequestInvalid, TooLarge
+from service.errors import RequestInvalid, TooDeep, TooLarge
+from service.limits import nested_deeper
 from service.people import Person
 from service.workspace import Workspace
 
@@ -51,7 +52,7 @@ _BODY = {
     status_code=202,
     response_model=JobBody,
     dependencies=ONCE,
-    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415)},
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 429)},
     openapi_extra=_BODY,
     summary="Train or adopt a model",
 )
@@ -65,7 +66,7 @@ async def make_model(work: Work, by: By, request: Request, response: Response) -
             job = await run_in_threadpool(_adopt, work, by, form)
     else:
         json_only(request)
-        asked = _read(ModelAsked, await _json(request))
+        asked = _read(ModelAsked, await _json(request, work.settings.most_depth))
         job = await run_in_threadpool(_train, work, by, asked)
     return accepted(job, response)
 
@@ -103,7 +104,7 @@ def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
     fields: dict[str, Any] = {name: value for name, value in form.items() if name != "file"}
     for name in ("schema", "thresholds", "classes", "seed"):
         if name in fields:
-            fields[name] = _loads(fields[name], f"body.{name}")
+            fields[name] = _loads(fields[name], f"body.{name}", work.settings.most_depth)
     asked = _read(AdoptionAsked, fields)
     return work.adopt(
         file.file,
@@ -118,14 +119,16 @@ def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
     )
 
 
-async def _json(request: Request) -> Any:
-    return _loads(await request.body(), "body")
+async def _json(request: Request, most_depth: int) -> Any:
+    return _loads(await request.body(), "body", most_depth)
 
 
-def _loads(text: Any, where: str) -> Any:
+def _loads(text: Any, where: str, most_depth: int) -> Any:
     try:
+        if nested_deeper(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"), most_depth):
+            raise TooDeep(f"{where}: the JSON nests deeper than {most_depth}, or its brackets don't match")
         return json.loads(text)
-    except (ValueError, TypeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise RequestInvalid(f"{where}: this is no JSON") from None
 
 

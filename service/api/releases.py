@@ -17,7 +17,7 @@ router = APIRouter(prefix="/v1/releases", tags=["releases"])
     status_code=202,
     response_model=JobBody,
     dependencies=WRITE,
-    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 429, 501)},
     summary="Put a revision in force",
 )
 def make_release(work: Work, by: By, asked: ReleaseAsked, response: Response) -> dict[str, Any]:

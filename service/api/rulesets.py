@@ -51,7 +51,7 @@ TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
     status_code=202,
     response_model=JobBody,
     dependencies=WRITE,
-    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 501)},
+    responses={202: {"headers": LOCATION}, **refuses(400, 409, 413, 415, 429, 501)},
     summary="Extract rules from a model",
 )
 def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) -> dict[str, Any]:
