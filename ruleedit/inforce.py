@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -17,7 +17,7 @@ from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes, outcomes
-from ruleedit.overlay import Mover
+from ruleedit.overlay import moves
 from ruleedit.release import MODES, Mode, Release
 from ruleedit.retrain import Checkpoints, Point, lightgbm_trainer, retrain
 from ruleedit.retrain.objective import held_by_asking
@@ -75,7 +75,7 @@ def put_in_force(
         )
     else:
         held = model.held_out(rows)
-        made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, asked, kind)
+        made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
         release, figures = made
     report = _effect(release, asked, rows[held], None if truth is None else truth[held], groups)
     if not asked.asks.any():
@@ -94,9 +94,10 @@ def _mode(mode: str, strategy: str | None, prove: bool) -> Mode:
     return next(known for known in MODES if known == mode)
 
 
-def _overlaid(model: TableModel, draft: Draft, asked: Feedback, kind: Mode) -> tuple[Release, dict[str, Any]]:
-    notes = list(Mover(asked, model.background).notes) if kind == "overlay-soft" else []
-    return Release(model, kind, draft), {"trainings": 0, "synthetic": 0, "notes": notes}
+def _overlaid(model: TableModel, draft: Draft, kind: Mode) -> tuple[Release, dict[str, Any]]:
+    release = Release(model, kind, draft)
+    notes = list(release.mover.notes) if kind == "overlay-soft" else []
+    return release, {"trainings": 0, "synthetic": 0, "notes": notes}
 
 
 def _held_out(kind: Mode, held: Indices, same: bool) -> dict[str, Any]:
@@ -170,7 +171,37 @@ def _effect(
     probabilities = before.proba(rows)
     answers = release.answer(rows)
     own = Compared(probabilities, outcome_codes(probabilities, before.thresholds))
-    return effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes), groups).to_json()
+    report = effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes), groups).to_json()
+    if release.mode == "overlay-soft":
+        by_rule = {one.rule: one.to_json() for one in moves(release.mover, answers)}
+        report["feedback"] = [item | by_rule.get(item["rule"], {}) for item in report["feedback"]]
+    report["feedback_by_parent"] = _by_parent(release, report["feedback"])
+    return report
+
+
+def _by_parent(release: Release, items: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The pieces of each carved rule summed up under it: rows, and the agreement over all of them."""
+    assert release.draft is not None
+    parents = {rule.id: rule.part_of for rule in release.draft.rules if rule.part_of}
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for item in items:
+        if item["rule"] in parents:
+            found.setdefault(parents[item["rule"]], []).append(item)
+    return [
+        {
+            "rule": parent,
+            "parts": [part["rule"] for part in parts],
+            "coverage": sum(part["coverage"] for part in parts),
+            **{name: _over_all(parts, name) for name in ("mra_before", "mra_after")},
+        }
+        for parent, parts in found.items()
+    ]
+
+
+def _over_all(parts: Sequence[Mapping[str, Any]], name: str) -> float | None:
+    covered = sum(part["coverage"] for part in parts if part[name] is not None)
+    agreed = math.fsum(part["coverage"] * part[name] for part in parts if part[name] is not None)
+    return agreed / covered if covered else None
 
 
 def with_plain_retraining(release: Release, rows: Matrix, truth: Indices, *, seed: int = 0) -> Release:

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ BY = ("model", "overlay", "moved", "graft", "retrained", "rules")
 BY_MODEL, BY_OVERLAY, BY_MOVED, BY_GRAFT, BY_RETRAINED, BY_RULES = range(len(BY))
 #: The most disjoint boxes that a row is moved into; the default's region is left out where it takes more.
 MOST_TARGETS = 4_000
+#: No distance in one feature counts as more: the widest numbers are further apart than doubles can say.
+FARTHEST = 1e300
 #: Rows moved at once, so that the distances to every target fit in memory.
 CHUNK = 4_096
 
@@ -66,19 +68,22 @@ def overlay(
     mode: Mode = "hard",
     *,
     background: Background | None = None,
+    mover: Mover | None = None,
     model_outcome: bool = True,
 ) -> Answers:
     """Answer encoded rows (n, features) with the edits in force.
 
-    ``background`` describes the training table; `soft` needs it. With ``model_outcome=False`` the
-    model isn't asked where its answer isn't needed.
+    ``background`` describes the training table; `soft` needs it, or the ``mover`` made of it for
+    many calls. With ``model_outcome=False`` the model isn't asked where its answer isn't needed.
     """
     held = feedback.assign(rows)
     asked = feedback.asks[held]
     if mode == "hard":
         return _hard(model, feedback, rows, held, asked, model_outcome=model_outcome)
-    assert background is not None, "a soft overlay moves rows by the training table's background"
-    return _soft(model, feedback, rows, held, asked, Mover(feedback, background))
+    if mover is None:
+        assert background is not None, "a soft overlay moves rows by the training table's background"
+        mover = Mover(feedback, background)
+    return _soft(model, rows, held, mover.move(rows, held, asked), model_outcome=model_outcome)
 
 
 def _hard(
@@ -104,18 +109,59 @@ def _hard(
     return Answers(probabilities, outcomes, held, by, own, *_nothing_moved(rows))
 
 
-def _soft(model: Model, feedback: Feedback, rows: Matrix, held: Indices, asked: Mask, mover: Mover) -> Answers:
+def _soft(model: Model, rows: Matrix, held: Indices, found: tuple[Indices, Matrix], *, model_outcome: bool) -> Answers:
+    places, moved = found
+    by = np.full(len(rows), BY_MODEL, dtype=np.int8)
+    by[places] = BY_MOVED
+    if not model_outcome and len(places):
+        rows = rows.copy(order="K")
+        rows[places] = moved
     probabilities = model.proba(rows)
     outcomes = outcome_codes(probabilities, model.thresholds)
-    own = outcomes.copy()
-    by = np.full(len(rows), BY_MODEL, dtype=np.int8)
-    places, moved = mover.move(rows, held, asked)
-    if len(places):
+    own = outcomes.copy() if model_outcome else None
+    if model_outcome and len(places):
         answer = model.proba(moved)
         probabilities[places] = answer
         outcomes[places] = outcome_codes(answer, model.thresholds)
-        by[places] = BY_MOVED
     return Answers(probabilities, outcomes, held, by, own, places, moved)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How far a soft overlay came with one feedback rule, of the rows that it holds.
+
+    ``moved`` rows were asked about as other ones; on ``unmoved`` rows nothing was to be done, as
+    they lie in the target already, or could be, where ``has_target`` is false; ``otherwise`` counts
+    the rows that are not answered as the rule asks for all that.
+    """
+
+    rule: str
+    moved: int
+    unmoved: int
+    otherwise: int
+    has_target: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON, without the rule."""
+        return {
+            "moved": self.moved,
+            "unmoved": self.unmoved,
+            "otherwise": self.otherwise,
+            "has_target": self.has_target,
+        }
+
+
+def moves(mover: Mover, answers: Answers) -> tuple[Moves, ...]:
+    """Say for each feedback rule that asks for something how far a soft overlay came."""
+    wanted = mover.feedback.outcome_codes()
+    found = []
+    for place, rule in enumerate(mover.feedback):
+        if rule.asks:
+            here = answers.held == place
+            moved = int((here & (answers.by == BY_MOVED)).sum())
+            otherwise = int((here & (answers.outcomes != wanted[place])).sum())
+            found.append(Moves(rule.id, moved, int(here.sum()) - moved, otherwise, bool(mover.targets[place])))
+    return tuple(found)
 
 
 def _nothing_moved(rows: Matrix) -> tuple[Indices, Matrix]:
@@ -238,7 +284,8 @@ class Mover:
         commonness = np.zeros(len(column))
         for low, high in values.intervals:
             bound = np.where(column < low, low, high)
-            far = np.abs(bound - column) / deviation
+            with np.errstate(over="ignore"):
+                far = np.minimum(np.abs(bound - column) / deviation, FARTHEST)
             common = np.array([counts.get(low, 0), counts.get(high, 0)], dtype=float)
             count = np.where(column < low, common[0], common[1])
             # A number before a missing value, a commoner number before a rarer one.

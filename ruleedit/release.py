@@ -30,7 +30,7 @@ from ruleedit.modelfolder import load as load_model
 from ruleedit.modelfolder import model_files, write_folder
 from ruleedit.models import TableModel, outcomes
 from ruleedit.models import outcome_codes as greatest
-from ruleedit.overlay import BY, BY_GRAFT, BY_MODEL, BY_RETRAINED, BY_RULES, Answers, overlay
+from ruleedit.overlay import BY, BY_GRAFT, BY_MODEL, BY_RETRAINED, BY_RULES, Answers, Mover, overlay
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema, content_hash
 
@@ -113,6 +113,12 @@ class Release:
         """What the edits ask for; None without edits."""
         return None if self.draft is None else feedback(self.draft.base, self.draft.rules, self.schema)
 
+    @cached_property
+    def mover(self) -> Mover:
+        """What moves the rows of a soft overlay; its targets are worked out once."""
+        assert self.feedback is not None, "a model without edits moves no row"
+        return Mover(self.feedback, self.model.background)
+
     def describe(self, rows: Matrix) -> Indices:
         """For each encoded row the place of the edited set's rule that decides it, -1 for the default; shape (n,)."""
         return self._decider(rows)
@@ -132,7 +138,7 @@ class Release:
         if self.feedback is not None and self.mode == "overlay-hard":
             return overlay(self.model, self.feedback, rows, "hard", model_outcome=model_outcome)
         if self.feedback is not None and self.mode == "overlay-soft":
-            return overlay(self.model, self.feedback, rows, "soft", background=self.model.background)
+            return overlay(self.model, self.feedback, rows, "soft", mover=self.mover, model_outcome=model_outcome)
         return self._by_the_model(rows, model_outcome=model_outcome)
 
     def _by_the_model(self, rows: Matrix, *, model_outcome: bool) -> Answers:

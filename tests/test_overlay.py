@@ -9,19 +9,19 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ruleedit.conflicts import open_conflicts
+from ruleedit.conflicts import open_conflicts, overlaps
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.matching import Matrix
 from ruleedit.models import Background, outcome_codes
-from ruleedit.overlay import BY, BY_MODEL, BY_MOVED, BY_OVERLAY, Mover, outside, overlay
+from ruleedit.overlay import BY, BY_MODEL, BY_MOVED, BY_OVERLAY, Mover, moves, outside, overlay
 from ruleedit.regions import Box, clauses_box
 from ruleedit.rules import Outcome, RuleSet
-from ruleedit.schema import Feature, Schema
+from ruleedit.schema import Feature, Kind, Schema
 from ruleedit.text import parse_rule
 from tests import strategies
-from tests.asked import Fake, asked
+from tests.asked import Fake, asked, grid
 from tests.reference import Row, covers, decides, encoded
 from tests.strategies import Dice, make_draft, make_small_rows
 
@@ -204,57 +204,62 @@ def goals(draft: Draft, found: Feedback, place: int, rows: list[Row]) -> list[bo
     was = {one.id: one for one in base.rules if one.enabled}
     if rule.kind == "uncovered":
         return [not covers(was[rule.source], row, schema) for row in rows]
-    now = draft.rules.rule(rule.source)
+    holders = {overlap.id: overlap.holder for overlap in overlaps(draft.rules, schema)}
+    now = draft.rules.rule(holders.get(rule.source) or rule.source)
     origin = was.get(now.id) or was.get(now.part_of or "")
-    if origin is not None and origin.outcome == rule.outcome:
+    if origin is not None and origin.outcome == rule.outcome == now.outcome:
         return [covers(origin, row, schema) for row in rows]
     wanted = rule.outcome.top(schema.classes)
     says = [*(one.outcome.top(schema.classes) for one in base.rules), base.default.top(schema.classes)]
     return [says[decides(base, row, schema)] == wanted for row in rows]
 
 
+def many_classes(dice: Dice, schema: Schema) -> Schema:
+    """The same features with two, three or seven classes."""
+    return Schema(schema.features, schema.target, tuple("abcdefg")) if dice.number(0, 2) == 0 else schema
+
+
+@pytest.mark.parametrize("numbers", ["integer", "numeric"])
 @pytest.mark.parametrize("batch", range(5))
-def test_every_move_is_the_least_one(batch: int, count: Callable[[int, int], int]) -> None:
-    """Against every row of the grid: what moved lies in its target and nothing in the target is nearer."""
+def test_every_move_is_the_least_one(batch: int, numbers: Kind, count: Callable[[int, int], int]) -> None:
+    """Against every row of the grid: what moved lies in its target and nothing in the target is nearer.
+
+    Of doubles the grid holds each that the rules name, and its neighbours.
+    """
     moves = 0
     for number in range(count(90, 1_000)):
         dice = Dice(500_000 * batch + number)
-        schema = strategies.make_small_schema(dice, most=2, kinds=("integer", "categorical", "boolean"))
+        schema = strategies.make_small_schema(dice, most=2, kinds=(numbers, "categorical", "boolean"))
+        schema = many_classes(dice, schema)
         base = strategies.make_base(dice, schema, asserted=False)
-        verbs = tuple(verb for verb in strategies.VERBS if verb != "resolve")
-        draft = strategies.make_session(dice, Draft.of(base, schema), most=5, verbs=verbs)[-1]
+        draft = strategies.make_session(dice, Draft.of(base, schema), most=5)[-1]
         found, model = asks(draft), Fake.of(schema)
-        rows, codes = table(schema)
+        whole = all(feature.kind != "numeric" for feature in schema.features)
+        rows = table(schema)[0] if whole else grid([*draft.base, *draft.rules], schema)
+        codes = encoded(rows, schema)
         background = Background.of(
             encoded(make_small_rows(dice, schema, 12), schema), np.zeros(12, dtype=np.intp), schema
         )
-        answers = overlay(model, found, codes, "soft", background=background)
-        after = codes.copy()
+        tried = sorted({dice.number(0, len(rows) - 1) for _ in range(250)})
+        answers = overlay(model, found, codes[tried], "soft", background=background)
+        after = codes[tried].copy()
         after[answers.moved_rows] = answers.moved
-        by_goal = {
-            place: np.array(goals(draft, found, place, rows))
-            for place, rule in enumerate(found)
-            if rule.asks and "+" not in rule.id
-        }
-        for place in range(len(rows)):
-            held = int(answers.held[place])
-            if held not in by_goal:
-                assert answers.by[place] == BY_MODEL or "+" in found.rules[held].id
-                continue
-            goal = by_goal[held]
-            if not goal.any() or goal[place]:
-                assert answers.by[place] == BY_MODEL
+        by_goal = {place: np.array(goals(draft, found, place, rows)) for place, rule in enumerate(found) if rule.asks}
+        for at, place in enumerate(tried):
+            goal = by_goal.get(int(answers.held[at]))
+            if goal is None or not goal.any() or goal[place]:
+                assert answers.by[at] == BY_MODEL
                 continue
             moves += 1
             away = distances(codes[place], codes, schema, background)
-            assert answers.by[place] == BY_MOVED
-            assert distances(codes[place], after[place : place + 1], schema, background)[0] == pytest.approx(
-                away[goal].min(), abs=1e-12
-            )
-            landed = np.flatnonzero([np.array_equal(after[place], row, equal_nan=True) for row in codes])
-            assert goal[landed].all()
-            assert len(landed) == 1
-    assert moves > 100
+            assert answers.by[at] == BY_MOVED
+            least = distances(codes[place], after[at : at + 1], schema, background)[0]
+            assert least == pytest.approx(away[goal].min(), abs=1e-12)
+            if whole:
+                landed = np.flatnonzero([np.array_equal(after[at], row, equal_nan=True) for row in codes])
+                assert goal[landed].all()
+                assert len(landed) == 1
+    assert moves > 60
 
 
 def test_soft_answers_are_the_models_at_the_moved_rows(count: Callable[[int, int], int]) -> None:
@@ -443,3 +448,86 @@ def test_a_soft_overlay_needs_the_background() -> None:
     """Without the training table there is no distance."""
     with pytest.raises(AssertionError, match="background"):
         overlay(Fake.of(SCHEMA), asks(draft_of("IF x > 5 THEN yes")), np.empty((0, 3)), "soft")
+
+
+def test_without_the_models_outcome_a_soft_overlay_answers_the_same(count: Callable[[int, int], int]) -> None:
+    """The model is asked once about each row, as moved, and not about what it was."""
+    for number in range(count(60, 1_000)):
+        dice = Dice(number)
+        draft = make_draft(dice)
+        codes = encoded(make_small_rows(dice, draft.schema, 20), draft.schema)
+        background = Background.of(codes, np.zeros(len(codes), dtype=np.intp), draft.schema)
+        mover = Mover(asks(draft), background)
+        model = Counting.of(draft.schema)
+        with_own = overlay(model, mover.feedback, codes, "soft", background=background)
+        assert model.rows == len(codes) + len(with_own.moved)
+        model.rows = 0
+        before = codes.copy()
+        without = overlay(model, mover.feedback, codes, "soft", mover=mover, model_outcome=False)
+        assert (model.rows, without.model_outcomes) == (len(codes), None)
+        assert codes.tobytes() == before.tobytes()
+        assert without.probabilities.tobytes() == with_own.probabilities.tobytes()
+        assert without.outcomes.tolist() == with_own.outcomes.tolist()
+        assert without.by.tolist() == with_own.by.tolist()
+
+
+class Counting(Fake):
+    """A model that counts the rows that it is asked about."""
+
+    rows = 0
+
+    def proba(self, rows: Matrix) -> Matrix:
+        object.__setattr__(self, "rows", self.rows + len(rows))
+        return super().proba(rows)
+
+
+def test_the_widest_numbers_move_too() -> None:
+    """From one end of the doubles to the other is further than a double can say; a nearer way is still taken."""
+    far = 1.7976931348623157e308
+    codes = encoded([{"x": 0.0, "y": -far, "c": "a"}], SCHEMA)
+
+    def lands(*texts: str, background: Background = BACKGROUND) -> list[float]:
+        boxes = [clauses_box(parse_rule(f"IF {text} THEN no").clauses, SCHEMA) for text in texts]
+        nearest, distance = Mover(asks(draft_of("IF x > 5 THEN yes")), background).nearest(codes, boxes)
+        assert np.isfinite(distance).all()
+        return [float(value) for value in nearest[0]]
+
+    assert lands("y >= 1e308") == [0.0, 1e308, 1.0]
+    assert lands("y >= 1e308", "x > 5") == [6.0, -far, 1.0]
+    assert lands("y >= 1e308 AND x > 5", "y > 1.7e308 AND c = b")[1] in (1e308, math.nextafter(1.7e308, math.inf))
+    steady = training((7.0, 5e-324, "b"), (7.0, 5e-324, "b"))
+    assert lands("y >= 1e308", background=steady) == [0.0, 1e308, 1.0]
+
+
+def test_a_soft_overlay_says_how_far_it_came(count: Callable[[int, int], int]) -> None:
+    """Per feedback rule the rows moved, those that stay, and those that the model answers otherwise all the same."""
+    seen = 0
+    for number in range(count(60, 1_000)):
+        dice = Dice(number)
+        draft = make_draft(dice)
+        schema, found = draft.schema, asks(draft)
+        codes = encoded(make_small_rows(dice, schema, 40), schema)
+        mover = Mover(found, Background.of(codes, np.zeros(len(codes), dtype=np.intp), schema))
+        answers = overlay(Fake.of(schema), found, codes, "soft", mover=mover)
+        shown = {one.rule: one for one in moves(mover, answers)}
+        assert set(shown) == {rule.id for rule in found if rule.asks}
+        for place, rule in enumerate(found):
+            if rule.asks:
+                rows = np.flatnonzero(answers.held == place)
+                there = [row for row in rows if row in answers.moved_rows]
+                wanted = rule.outcome.top(schema.classes)
+                other = [row for row in rows if schema.classes[answers.outcomes[row]] != wanted]
+                one = shown[rule.id]
+                assert (one.moved, one.unmoved, one.otherwise) == (len(there), len(rows) - len(there), len(other))
+                assert one.has_target or not one.moved
+                seen += one.moved
+    assert seen > 50
+
+
+def test_what_has_no_target_is_told_apart() -> None:
+    """A class that no extracted region says: its rows stay, and are answered as before."""
+    schema = Schema(SCHEMA.features, "t", ("no", "yes", "maybe"))
+    mover = Mover(asks(draft_of("IF x > 5 THEN yes", schema=schema), "new IF x < 3 THEN maybe"), BACKGROUND)
+    codes = encoded([{"x": 1.0, "y": 0.0, "c": "a"}, {"x": 9.0, "y": 0.0, "c": "a"}], schema)
+    (one,) = moves(mover, overlay(Fake.of(schema), mover.feedback, codes, "soft", mover=mover))
+    assert one.to_json() == {"moved": 0, "unmoved": 1, "otherwise": 1, "has_target": False}
