@@ -11,11 +11,13 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import datetime
-from typing import get_args
+from typing import Any, get_args
 
 from service.errors import CredentialRefused, RequestInvalid, StateRefused, UnknownKey
 from service.people import LOCAL, SERVICE, Person, Role
+from service.store.change import Change
 from service.store.records import Happened, KeyRecord
 from service.store.repository import Repository, text_of
 
@@ -77,15 +79,22 @@ class Keys:
             change.happened(Happened("issue key", record.id, reason, detail))
         return record, text
 
-    def revoke(self, key: str, reason: str, *, by: Person) -> None:
-        """Let a key open nothing any more, from now on; raises `UnknownKey`, `StateRefused`."""
+    def revoke(
+        self, key: str, reason: str, *, by: Person, answer: Callable[[Change, KeyRecord], Any] = lambda *_: None
+    ) -> Any:
+        """Let a key open nothing any more, from now on; returns what ``answer`` says of it.
+
+        Raises `UnknownKey`, `StateRefused`.
+        """
         record = self._repository.get(KeyRecord, key, UnknownKey)
         if "admin" in record.roles and not any(other.id != key for other in self._admins()):
             raise StateRefused(f"the key {key!r} is the last one of an admin; issue another one before")
         with self._repository.change(by) as change:
             change.revoke_key(key)
             change.happened(Happened("revoke key", key, reason, {"name": record.name}))
+            reply = answer(change, replace(record, revoked=change.moment))
         self._read.pop(record.prefix, None)
+        return reply
 
     def bootstrap(self, *, again: bool = False) -> str | None:
         """The first admin key, where there is no admin key that opens anything; None where there is one.

@@ -436,7 +436,7 @@ def test_a_reply_is_kept_with_its_change(repository: Repository) -> None:
     with repository.change(KIM) as change:
         change.happened(HAPPENED)
         change.keep_reply(Asked("key:kim", "k1", "hash"), {"id": 1})
-    assert repository.reply("key:kim", "k1") == ("hash", '{"id":1}')
+    assert repository.reply("key:kim", "k1") == ("hash", '{"id": 1}')
     assert repository.reply("key:lee", "k1") is None
     repository.forget_replies(MOMENT)
     assert repository.reply("key:kim", "k1") is not None

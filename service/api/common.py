@@ -107,7 +107,7 @@ def media_type(request: Request) -> str:
 
 async def once(
     by: By,
-    key: Annotated[
+    idempotency_key: Annotated[
         str | None,
         Header(
             alias="Idempotency-Key",
@@ -119,7 +119,7 @@ async def once(
     ] = None,
 ) -> None:
     """Say whose Idempotency-Key the request carries; async, so that the route's thread sees it."""
-    KEY.set(None if key is None else (f"{by.kind}:{by.name}", key))
+    KEY.set(None if idempotency_key is None else (f"{by.kind}:{by.name}", idempotency_key))
 
 
 def accepted(job: dict[str, Any], response: Response) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Response
 
 from service.api.bodies import KeyAsked, KeyBody, KeyMade, PageOf, PersonBody, RevocationAsked
-from service.api.common import JSON_BODY, Asking, By, Work, refuses
+from service.api.common import JSON_BODY, WRITE, Asking, By, Work, refuses
 
 router = APIRouter(tags=["people"])
 
@@ -47,7 +47,7 @@ def get_key(work: Work, key: str) -> dict[str, Any]:
 @router.post(
     "/v1/keys/{key}/revoke",
     response_model=KeyBody,
-    dependencies=JSON_BODY,
+    dependencies=WRITE,
     responses=refuses(400, 404, 409, 413, 415),
     summary="Revoke a key",
 )

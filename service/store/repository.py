@@ -167,11 +167,17 @@ class Repository:
         return Head(0, START, self.moment()) if last is None else Head(last.sequence, last.hash, last.time)
 
     def events(self) -> Iterator[Event]:
-        """The whole chain from its first event, as it stood when the first was asked for; a few at a time in memory."""
-        asked = select(tables.events).order_by(tables.events.c.sequence)
-        with self.database.reading() as connection:
-            for row in connection.execution_options(yield_per=_CHUNK).execute(asked):
-                yield Event(*row)
+        """The whole chain from its first event on; a few at a time in memory, and no transaction between them."""
+        table = tables.events
+        asked = select(table).order_by(table.c.sequence).limit(_CHUNK)
+        after = asked
+        while True:
+            with self.database.reading() as connection:
+                found = [Event(*row) for row in connection.execute(after)]
+            yield from found
+            if len(found) < _CHUNK:
+                return
+            after = asked.where(table.c.sequence > found[-1].sequence)
 
     def event_page(
         self,

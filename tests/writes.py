@@ -1,0 +1,147 @@
+"""Every route that changes something, and a request that does: what the tests of all writes walk."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import httpx
+
+from tests.serving import EDIT, TARGET, Api, Made, small_table
+
+CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
+#: POSTs that change nothing that an auditor asks about.
+READING = {"POST /v1/decisions/{name}"}
+#: Takes no Idempotency-Key: to give the same reply again, the key that it shows once would have to be kept.
+WITHOUT_KEY = {"POST /v1/keys"}
+
+
+@dataclass(frozen=True)
+class Write:
+    """A request that changes something: where, and what `httpx` sends."""
+
+    path: str
+    sent: dict[str, Any]
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def send(self, api: Api, key: str | None = None) -> httpx.Response:
+        """Send it, with an Idempotency-Key or without."""
+        more = {} if key is None else {"Idempotency-Key": key}
+        sent = {name: (value() if callable(value) else value) for name, value in self.sent.items()}
+        return api.post(self.path, headers=self.headers | more, **sent)
+
+
+Prepare: TypeAlias = Callable[[Api, Made], Write]
+
+
+def fresh_ruleset(api: Api, made: Made, *edits: str) -> dict[str, Any]:
+    """A rule set of its own, quickly: imported, not extracted."""
+    text = api.get(f"/v1/rulesets/{made.ruleset}/export").content
+    response = api.post(
+        "/v1/rulesets/import",
+        files={"file": ("rules.json", text)},
+        data={"model": made.model, "format": "json"},
+    )
+    assert response.status_code == 201, response.text
+    ruleset: dict[str, Any] = response.json()
+    if edits:
+        ruleset = api.edit(ruleset["id"], *edits).json()
+    return ruleset
+
+
+def dataset(api: Api, made: Made) -> Write:
+    """Upload a table."""
+    return Write("/v1/datasets", {"files": lambda: {"file": ("t.csv", io.BytesIO(small_table(30)))}})
+
+
+def training(api: Api, made: Made) -> Write:
+    """Train a model."""
+    return Write("/v1/models", {"json": {"dataset": made.dataset, "target": TARGET}})
+
+
+def extraction(api: Api, made: Made) -> Write:
+    """Extract rules."""
+    return Write("/v1/rulesets", {"json": {"model": made.model, "max_clauses": 8}})
+
+
+def importing(api: Api, made: Made) -> Write:
+    """Import rules."""
+    text = api.get(f"/v1/rulesets/{made.ruleset}/export").content
+    sent = {"files": lambda: {"file": ("rules.json", text)}, "data": {"model": made.model, "format": "json"}}
+    return Write("/v1/rulesets/import", sent)
+
+
+def editing(api: Api, made: Made) -> Write:
+    """Edit rules."""
+    ruleset = fresh_ruleset(api, made)
+    body = {"edits": [EDIT, "undo"], "reason": "test", "author": "kim"}
+    return Write(f"/v1/rulesets/{ruleset['id']}/edits", {"json": body}, {"If-Match": f'"{ruleset["revision"]}"'})
+
+
+def settling(api: Api, made: Made) -> Write:
+    """Settle a conflict."""
+    ruleset = fresh_ruleset(api, made, *CONFLICTING)
+    body = {"strategy": "priority", "reason": "test"}
+    return Write(f"/v1/rulesets/{ruleset['id']}/resolutions", {"json": body}, {"If-Match": f'"{ruleset["revision"]}"'})
+
+
+def releasing(api: Api, made: Made) -> Write:
+    """Put a revision in force."""
+    return Write("/v1/releases", {"json": {"ruleset": made.ruleset, "name": "other", "mode": "overlay-hard"}})
+
+
+def activating(api: Api, made: Made) -> Write:
+    """Put another release in service than the one that is."""
+    releases = [item for item in api.get("/v1/releases").json()["items"] if item["name"] == "small"]
+    idle = next(item["id"] for item in releases if item["state"] != "active")
+    return Write(f"/v1/releases/{idle}/activate", {"json": {"reason": "test"}})
+
+
+def rolling_back(api: Api, made: Made) -> Write:
+    """Take a release out of service that has one before it."""
+    release = activating(api, made).send(api).json()["id"]
+    return Write(f"/v1/releases/{release}/rollback", {"json": {"reason": "test"}})
+
+
+def cancelling(api: Api, made: Made) -> Write:
+    """Cancel a job that has not ended."""
+    job = training(api, made).send(api).json()["id"]
+    return Write(f"/v1/jobs/{job}/cancel", {})
+
+
+def issuing(api: Api, made: Made) -> Write:
+    """Issue a key."""
+    return Write("/v1/keys", {"json": {"name": "lee", "roles": ["viewer"]}})
+
+
+def revoking(api: Api, made: Made) -> Write:
+    """Revoke a key."""
+    key = issuing(api, made).send(api).json()["id"]
+    return Write(f"/v1/keys/{key}/revoke", {"json": {"reason": "test"}})
+
+
+def erasing(api: Api, made: Made) -> Write:
+    """Erase the payload of an event that has one."""
+    issued = issuing(api, made).send(api).json()["id"]
+    event = api.get("/v1/audit", params={"subject": issued}).json()["items"][0]["sequence"]
+    return Write("/v1/audit/erasures", {"json": {"events": [event], "reason": "asked for"}})
+
+
+#: A request for each route that changes something.
+WRITES: dict[str, Prepare] = {
+    "POST /v1/datasets": dataset,
+    "POST /v1/models": training,
+    "POST /v1/rulesets": extraction,
+    "POST /v1/rulesets/import": importing,
+    "POST /v1/rulesets/{ruleset}/edits": editing,
+    "POST /v1/rulesets/{ruleset}/resolutions": settling,
+    "POST /v1/releases": releasing,
+    "POST /v1/releases/{release}/activate": activating,
+    "POST /v1/releases/{release}/rollback": rolling_back,
+    "POST /v1/jobs/{job}/cancel": cancelling,
+    "POST /v1/keys": issuing,
+    "POST /v1/keys/{key}/revoke": revoking,
+    "POST /v1/audit/erasures": erasing,
+}
