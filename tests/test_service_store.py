@@ -513,3 +513,10 @@ def test_a_job_moves_only_from_the_state_it_is_in(repository: Repository) -> Non
 def test_a_moment_is_text_in_utc() -> None:
     """To the millisecond, with a Z."""
     assert text_of(datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)) == "2026-01-02T03:04:05.678Z"
+
+
+def test_a_chain_longer_than_is_read_at_once_is_whole(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether its length is a multiple of a chunk or not."""
+    for chunk in (1, 2, 3, 4):
+        monkeypatch.setattr("service.store.repository._CHUNK", chunk)
+        assert [event.sequence for event in repository.events()] == [1, 2, 3]
