@@ -13,7 +13,12 @@ from tests.serving import EDIT, TARGET, Api, Made, small_table
 
 CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
 #: POSTs that change nothing that an auditor asks about.
-READING = {"POST /v1/decisions/{name}"}
+READING = {
+    "POST /v1/decisions/{name}",
+    "POST /v2/models/{name}/infer",
+    "POST /v2/models/{name}/versions/{version}/infer",
+    "POST /invocations",
+}
 #: Takes no Idempotency-Key: to give the same reply again, the key that it shows once would have to be kept.
 WITHOUT_KEY = {"POST /v1/keys"}
 
