@@ -270,8 +270,6 @@ class TestNotThereYet:
         [
             ["compare", "A", "B", "--data", "DATA", "--json"],
             ["compare"],
-            ["bundle", "RELEASE", "--out", "BUNDLE.zip"],
-            ["verify", "BUNDLE.zip", "--head", "HASH", "--key", "KEY"],
         ],
     )
     def test_commands_of_later_versions_take_any_arguments(self, arguments: list[str]) -> None:

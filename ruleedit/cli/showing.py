@@ -22,11 +22,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (show, history, export):
         app.command()(command)
-    for name, what in (
-        ("compare", "shows where two releases differ"),
-        ("bundle", "writes a release's audit bundle"),
-        ("verify", "verifies an audit bundle"),
-    ):
+    for name, what in (("compare", "shows where two releases differ"),):
         app.command(name, help=f"Not there yet: {what}.", context_settings=_ANYTHING)(_later(name))
 
 
