@@ -260,7 +260,7 @@ class TestTheCourse:
         told: list[tuple[int, int, Point]] = []
         result = anchor(policy, progress=lambda *step: told.append(step))
         assert [point for _, _, point in told[:-1]] == list(result.curve)
-        assert told[-1][:2] == (3, 3)
+        assert told[-1][:2] == (4, 4)
         assert result.curve[-1].score.flips is not None
 
     def test_it_can_be_stopped_between_two_trees(self, policy: Case) -> None:
@@ -275,7 +275,7 @@ class TestTheCourse:
             anchor(policy, should_stop=stop)
 
     def test_a_target_that_is_missed_is_tried_for_again(self, policy: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-        """With one tree a continuation, three continuations stand one behind the other."""
+        """With one tree a continuation, four continuations stand one behind the other."""
         first = Settings((), False)
 
         def short(model: TableModel, lesson: Lesson, settings: Settings) -> TableModel:
@@ -284,7 +284,7 @@ class TestTheCourse:
         assert first.trees > 1
         monkeypatch.setattr(MODULE, "continue_boosting", short)
         result = anchor(policy)
-        assert (result.trainings, result.stopped) == (3, "iterations")
+        assert (result.trainings, result.stopped) == (4, "iterations")
         assert len(result.model.file.trees) == len(policy.model.file.trees) + result.accepted  # type: ignore[attr-defined]
 
     def test_another_model_is_refused(self, policy: Case) -> None:

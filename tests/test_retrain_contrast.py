@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from ruleedit.retrain.contrast import Edges, contrast, edges
+from ruleedit.retrain.contrast import Edges, contrast, edges, own_edges
 from tests.retraining import MIXED, ask, background, mixed_answers, mixed_rows
 
 ROWS = mixed_rows(400)
@@ -58,19 +58,25 @@ def test_only_features_that_rules_name_have_edges() -> None:
     assert [one.place for one in edges(asked, KNOWN)] == [0, 1]
 
 
-def test_one_feature_of_each_row_changes_at_most() -> None:
+def test_one_feature_of_each_row_changes_the_one_that_is_said() -> None:
     """To a value at an edge, or one that training rows have."""
     known = edges(ask(MIXED, "IF x > 1 AND c = b AND n <= 7 THEN yes"), KNOWN)
-    changed = contrast(ROWS, known, np.random.default_rng(0))
+    changed = contrast(ROWS, known, np.arange(len(ROWS)) % len(known), np.random.default_rng(0))
     different = ~((changed == ROWS) | (np.isnan(changed) & np.isnan(ROWS)))
-    assert different.sum(axis=1).max() == 1
-    assert different[:, [one.place for one in known]].any(axis=0).all()
-    for one in known:
+    for number, one in enumerate(known):
+        here = different[number :: len(known)]
+        assert here[:, one.place].any()
+        assert not np.delete(here, one.place, axis=1).any()
         drawn = changed[different[:, one.place], one.place]
         possible = np.concatenate([one.values, one.observed])
         assert np.isin(np.nan_to_num(drawn, nan=-99.0), np.nan_to_num(possible, nan=-99.0)).all()
 
 
-def test_where_no_rule_names_a_feature_there_is_nothing_to_contrast() -> None:
-    """And no row comes back."""
-    assert contrast(ROWS, (), np.random.default_rng(0)).shape == (0, 5)
+def test_a_row_is_contrasted_where_its_own_rule_ends() -> None:
+    """At a feature that its rule names; a row of no rule at any that some rule names."""
+    asked = ask(MIXED, "IF x > 1 AND n <= 7 THEN yes", "IF x <= 1 AND c = b THEN yes")
+    known = edges(asked, KNOWN)
+    held = np.repeat([0, 1, -1], 100)
+    which = own_edges(asked, known, held, np.random.default_rng(0))
+    named = [{MIXED.names[known[number].place] for number in which[held == place]} for place in (0, 1, -1)]
+    assert named == [{"x", "n"}, {"x", "c"}, {"x", "n", "c"}]

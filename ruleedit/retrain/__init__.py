@@ -122,7 +122,8 @@ def retrain(
         The agreement with every rule, above 0 up to 1, at which to stop.
     quota : float
         At most so many synthetic rows, as a share of ``rows``: the model should stay one of the
-        data, so at most one row in three is made up.
+        data, so at most one row in three is made up. (`anchored` takes a few more on small tables;
+        there synthetic rows don't outweigh the others.)
     iterations : int
         At most so many batches are tried; each costs a training.
     batch : int, optional

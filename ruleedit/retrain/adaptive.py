@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from ruleedit.matching import Indices
 from ruleedit.models import Model
-from ruleedit.retrain.contrast import contrast, edges
+from ruleedit.retrain.contrast import contrast, edges, own_edges
 from ruleedit.retrain.course import Course
 from ruleedit.retrain.modify import draw_answers
 from ruleedit.retrain.objective import Score
@@ -133,12 +133,14 @@ class _Adaptive:
 
     def _of_rule(self, bases: Population, count: int, model: Model | None) -> Synthetic:
         rows = self.course.generator.make(bases, self._bases(bases, count, model))
-        edge = self.course.rng.random(len(rows)) < AT_THE_EDGES
-        moved = contrast(rows, self.edges, self.course.rng)
-        # At an edge where the row stays in the region, as it was where it fell out of it.
-        stays = edge & (self.task.feedback.assign(moved) == bases.rule)
-        rows[stays] = moved[stays]
-        answers = draw_answers(self.task.feedback, bases.rule, len(rows), self.course.rng)
+        rng, feedback = self.course.rng, self.task.feedback
+        if self.edges:
+            held = np.full(len(rows), bases.rule, dtype=np.intp)
+            moved = contrast(rows, self.edges, own_edges(feedback, self.edges, held, rng), rng)
+            # At an edge where the row stays in the region, as it was where it fell out of it.
+            stays = (rng.random(len(rows)) < AT_THE_EDGES) & (feedback.assign(moved) == bases.rule)
+            rows[stays] = moved[stays]
+        answers = draw_answers(feedback, bases.rule, len(rows), rng)
         return Synthetic(rows, answers, np.full(len(rows), bases.rule, dtype=np.intp))
 
     def _bases(self, bases: Population, count: int, model: Model | None) -> Indices:

@@ -13,6 +13,7 @@ it. A distribution has to even out what the model makes of all features, so all 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,10 +21,9 @@ from typing import Any
 import numpy as np
 
 from ruleedit.errors import Refused
-from ruleedit.feedback import asked_outcomes
 from ruleedit.graft.force import slope
 from ruleedit.matching import Indices, Mask, Matrix, outcome_table
-from ruleedit.models import Reals, TableModel, outcome_codes
+from ruleedit.models import Reals, TableModel, outcome_codes, outcomes
 from ruleedit.retrain.continuation import (
     Lesson,
     Settings,
@@ -32,31 +32,37 @@ from ruleedit.retrain.continuation import (
     probabilities,
     start_scores,
 )
-from ruleedit.retrain.contrast import contrast, edges
+from ruleedit.retrain.contrast import contrast, edges, own_edges
 from ruleedit.retrain.course import Course
 from ruleedit.retrain.objective import Score, held_by_asking
 from ruleedit.retrain.selection import select_random
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 
-#: At most so many continuations: the first nearly always does.
-ROUNDS = 3
+#: At most so many continuations. For one rule the first nearly always does; where several meet, edges are many.
+ROUNDS, ROUNDS_OF_SEVERAL = 4, 6
 #: So many training rows, drawn at random, hold the model outside: more cost time and change nothing.
 MOST_ANCHORS = 8_000
 #: At most so many rows of one rule's region, given and synthetic each, are taught. A distribution takes more: what
 #: the model makes of every feature has to be evened out.
 MOST_INSIDE, MOST_OF_A_DISTRIBUTION = 300, 3_000
+#: However small the table is, each rule gets so many: here no number of rows outweighs the anchors.
+LEAST_INSIDE = 150
 #: At most so many bases a rule: neighbours are looked for among all pairs.
 MOST_BASES = 300
+#: A tree has room for every rule's edges, up to so many leaves.
+MOST_LEAVES = 255
 #: How trees grow where every feature is used: smaller ones by smaller steps, each leaf of some rows.
-FINE: Mapping[str, Any] = {"leaves": 31, "least_rows": 5, "rate": 0.2}
+FINE: Mapping[str, Any] = {"least_rows": 5, "rate": 0.2}
 #: Contrast rows for each row inside.
 CONTRASTS = 3
 #: A row has learned its target when it is decided so and its distance (total variation) is at most this.
 NEAR_CLASS, NEAR_DISTRIBUTION = 0.1, 0.05
 #: Boosting stops when at least this share of the rows inside has learned its target and no more outside is changed.
 LEARNED, CHANGED = 0.9995, 0.0002
-#: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows.
+#: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows,
 MOST_FLIPS = 0.0005
+#: and where more of the contrast rows made anew, of so many rows taught, are decided as they should not be.
+MOST_WRONG, SEARCHED = 0.005, 4_000
 
 
 def anchored(task: Task) -> Retrained:
@@ -85,6 +91,11 @@ class _Made:
     synthetic: Synthetic
     contrasts: int
 
+    def of(self, places: Indices) -> _Made:
+        """Some of these rows, all of which were generated for contrast."""
+        rows, targets, scores = self.rows[places], self.targets[places], self.scores[places]
+        return _Made(rows, targets, scores, self.wanted[places], self.synthetic, len(places))
+
     def and_more(self, other: _Made) -> _Made:
         """These rows, then the other's."""
         return _Made(
@@ -102,7 +113,8 @@ class _Anchored:
 
     def __init__(self, task: Task, model: TableModel) -> None:
         self.task, self.before = task, model
-        self.course = Course(task, most=ROUNDS, bases=MOST_BASES)
+        several = sum(rule.asks for rule in task.feedback) > 1
+        self.course = Course(task, most=ROUNDS_OF_SEVERAL if several else ROUNDS, bases=MOST_BASES)
         self.rng = self.course.rng
         self.edges = edges(task.feedback, task.background)
         self.asked = outcome_table([rule.outcome for rule in task.feedback], task.feedback.schema.classes)
@@ -110,38 +122,63 @@ class _Anchored:
         self.most = MOST_OF_A_DISTRIBUTION if self.everywhere else MOST_INSIDE
 
     def run(self) -> Retrained:
-        """Go on boosting, at most `ROUNDS` times, each time from the best model so far."""
-        model, accepted = self.before, 0
+        """Go on boosting, each time with more of the rows that the model still gets wrong."""
+        candidate = model = self.before
         best: Score | None = None
+        value, accepted = -math.inf, 0
         stopped: Stopped = "iterations"
-        made = self._made(given=True)
-        while self.course.trainings < ROUNDS:
-            candidate = self._continued(model, made)
+        made = self._first()
+        while self.course.trainings < self.course.most and stopped != "target":
+            candidate = self._continued(candidate, made)
             score = self.course.measure(candidate, len(made.synthetic), best)
-            if best is None or (score.objective, -(score.flips or 0.0)) > (best.objective, -(best.flips or 0.0)):
+            more, wrong = self._searched(candidate, made)
+            if score.objective - wrong - (score.flips or 0.0) > value:
+                value = score.objective - wrong - (score.flips or 0.0)
                 model, best, accepted = candidate, score, accepted + 1
-            if best.reaches(self.task.target) and (best.flips or 0.0) <= MOST_FLIPS:
+            if score.reaches(self.task.target) and (score.flips or 0.0) <= MOST_FLIPS and wrong <= MOST_WRONG:
                 stopped = "target"
-                break
-            made = made.and_more(self._made(given=False))
+            made = made.and_more(more)
         return self._finished(model, made, accepted, stopped)
 
-    def _made(self, *, given: bool) -> _Made:
-        """Generated rows, and where ``given`` says so training rows before them."""
-        task = self.task
-        numbers = self._given() if given else np.zeros(0, dtype=np.intp)
-        own, inside = task.rows[numbers], self._generated()
+    def _first(self) -> _Made:
+        """Training rows, generated ones in the regions, and contrast rows made of both."""
+        numbers, inside = self._given(), self._generated()
+        own = self.task.rows[numbers]
         sources = np.concatenate([inside.rows, own[self.course.held[numbers] >= 0]])
-        changed = contrast(np.repeat(sources, CONTRASTS, axis=0), self.edges, self.rng)
-        rows = np.concatenate([own, inside.rows, changed])
-        held = held_by_asking(task.feedback, rows)
+        changed = self._contrasts(np.repeat(sources, CONTRASTS, axis=0))
+        made = self._taught(np.concatenate([own, inside.rows, changed]), inside, len(changed))
+        if self.task.modify == "none":
+            kept = np.flatnonzero(self.course.held[numbers] >= 0)
+            made.targets[kept] = np.eye(made.targets.shape[1])[self.task.answers[numbers[kept]]]
+            made.wanted[kept] = -1
+        return made
+
+    def _searched(self, model: TableModel, made: _Made) -> tuple[_Made, float]:
+        """New contrast rows that the model gets wrong, with as many that it gets right; and the share of the wrong."""
+        chosen = self.rng.choice(len(made.rows), min(SEARCHED, len(made.rows)), replace=False)
+        once = self._contrasts(made.rows[chosen])
+        found = self._taught(np.concatenate([once, self._contrasts(once)]), Synthetic.none(once.shape[1]), 0)
+        own = outcome_codes(probabilities(found.scores, slope(self.before.file)), self.before.thresholds)
+        wrong = outcomes(model, found.rows) != np.where(found.wanted < 0, own, found.wanted)
+        right = np.flatnonzero(~wrong)
+        few = self.rng.choice(right, min(len(right), int(wrong.sum())), replace=False)
+        kept = np.sort(np.concatenate([np.flatnonzero(wrong), few]))
+        return found.of(kept), float(wrong.mean()) if len(wrong) else 0.0
+
+    def _contrasts(self, rows: Matrix) -> Matrix:
+        """The rows, each with one feature changed; none where no rule names a feature."""
+        if not self.edges:
+            return rows[:0]
+        held = held_by_asking(self.task.feedback, rows)
+        return contrast(rows, self.edges, own_edges(self.task.feedback, self.edges, held, self.rng), self.rng)
+
+    def _taught(self, rows: Matrix, synthetic: Synthetic, contrasts: int) -> _Made:
+        """Rows with their targets: what the rule that holds a row says, else what the model says."""
+        held = held_by_asking(self.task.feedback, rows)
         scores, targets = start_scores(self.before, rows)
         targets[held >= 0] = self.asked[held[held >= 0]]
-        wanted = asked_outcomes(task.feedback, rows)[1]
-        if task.modify == "none":
-            kept = np.flatnonzero(held[: len(own)] >= 0)
-            targets[kept], wanted[kept] = np.eye(targets.shape[1])[task.answers[numbers[kept]]], -1
-        return _Made(rows, targets, scores, wanted, inside, len(changed))
+        wanted = np.append(self.task.feedback.outcome_codes(), -1)[held]
+        return _Made(rows, targets, scores, wanted, synthetic, contrasts)
 
     def _given(self) -> Indices:
         """The numbers of the training rows that are taught: anchors outside, and some of each rule's."""
@@ -154,9 +191,9 @@ class _Anchored:
         return np.concatenate(chosen)
 
     def _generated(self) -> Synthetic:
-        """Rows in each rule's region, within the quota."""
+        """Rows in each rule's region, within the quota, but enough to learn from where there is one."""
         course = self.course
-        most = course.limit // max(len(course.rules), 1)
+        most = max(course.limit // max(len(course.rules), 1), LEAST_INSIDE if course.limit else 0)
         count = min(self.task.batch or self.most, most) * len(course.rules)
         if not count:
             return Synthetic.none(self.task.rows.shape[1])
@@ -170,6 +207,7 @@ class _Anchored:
         settings = Settings(
             self.edges,
             self.everywhere,
+            leaves=min(31 + 16 * len(self.course.rules), MOST_LEAVES),
             **(FINE if self.everywhere else {}),
             seed=self.task.seed,
             enough=_Enough(made, outcome_codes(own, model.thresholds), model.thresholds),

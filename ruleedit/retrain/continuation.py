@@ -26,7 +26,6 @@ from ruleedit.matching import Mask, Matrix
 from ruleedit.modelfile import check_classifier, read_model
 from ruleedit.models import Reals, TableModel
 from ruleedit.retrain.contrast import Edges
-from ruleedit.training import SMALL_TABLE
 
 #: No row asks for more than this at once, in units of raw score, before the learning rate: where a model is all but
 #: certain of another class the curvature is next to nothing, and Newton's step next to infinite.
@@ -54,6 +53,8 @@ PARAMETERS = {
     "force_row_wise": True,
     "verbosity": -1,
 }
+#: Up to so many rows one thread is soonest: the trees split few features at few bounds.
+ONE_THREAD = 50_000
 #: Up to so many bounds of one feature are forced: LightGBM's default number of bins.
 MOST_BOUNDS = 250
 
@@ -204,7 +205,7 @@ def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) 
         "min_data_in_leaf": settings.least_rows,
         "learning_rate": settings.rate,
         "seed": settings.seed,
-        "num_threads": 1 if rows <= SMALL_TABLE else 0,
+        "num_threads": 1 if rows <= ONE_THREAD else 0,
         "forcedbins_filename": str(path),
         "max_bin_by_feature": bins,
     }

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ruleedit.feedback import Feedback
-from ruleedit.matching import Matrix
+from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background
 from ruleedit.regions import Box, NumberSet, TextSet, ValueSet, after, before
 from ruleedit.retrain.columns import Column, as_read
@@ -96,13 +96,27 @@ def _bounds(values: ValueSet) -> Iterator[float]:
             yield high
 
 
-def contrast(rows: Matrix, known: Sequence[Edges], rng: np.random.Generator) -> Matrix:
-    """The encoded rows (n, features), each with one of the ``known`` features changed; (0, features) without any."""
-    if not known:
-        return rows[:0]
+def contrast(rows: Matrix, known: Sequence[Edges], which: Indices, rng: np.random.Generator) -> Matrix:
+    """The encoded rows (n, features), each with one feature changed: the ``which``-th (n,) of the ``known`` ones."""
     rows = rows.copy()
-    which = rng.integers(len(known), size=len(rows))
     for number, feature in enumerate(known):
         here = np.flatnonzero(which == number)
         rows[here, feature.place] = feature.draw(len(here), rng)
     return rows
+
+
+def own_edges(feedback: Feedback, known: Sequence[Edges], held: Indices, rng: np.random.Generator) -> Indices:
+    """For each row one of the ``known`` edges that the rule which holds it ends at, at random; shape (n,).
+
+    ``held`` (n,) is the place of the rule, -1 for none: then any of them, as for a rule without edges.
+    """
+    which = rng.integers(len(known), size=len(held))
+    names = feedback.schema.names
+    for place in np.unique(held[held >= 0]):
+        parts = feedback.rules[place].region.parts
+        named = {name for part in parts for box in (part.box, *part.holes) for name, _ in box.sets}
+        own = [number for number, one in enumerate(known) if names[one.place] in named]
+        here = np.flatnonzero(held == place)
+        if own:
+            which[here] = rng.choice(own, size=len(here))
+    return which
