@@ -28,9 +28,17 @@ from ruleedit.training import stratified_quarter
 Progress: TypeAlias = Callable[[int, int], None]
 
 
+#: What a method imports where it is used.
+_NEEDED = {
+    "column-generation": ("sklearn.tree", "highspy"),
+    "tree": ("sklearn.tree",),
+    "aix360-brcg": ("cvxpy", "aix360.algorithms.rbm"),
+}
+
+
 def prepare(method: str) -> None:
     """Import what an extraction needs, so that its seconds don't count the imports."""
-    for name in ("sklearn.tree", *(("cvxpy", "aix360.algorithms.rbm") if method == "aix360-brcg" else ())):
+    for name in _NEEDED.get(method, ()):
         importlib.import_module(name)
 
 

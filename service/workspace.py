@@ -264,8 +264,6 @@ class Workspace:
         self._repository.get(ModelRecord, model, UnknownModel)
         if dataset is not None:
             self.dataset(dataset)
-        if method == "column-generation":
-            raise NotThereYet(f"the method {method!r} comes with a later version; there are {', '.join(METHODS)}")
         if method is not None and method not in METHODS:
             raise Refused(f"no method {method!r}{did_you_mean(method, METHODS)}")
 

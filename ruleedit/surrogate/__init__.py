@@ -33,6 +33,12 @@ def _tree(task: Task) -> Found:
     return extract_tree(task)
 
 
+def _columns(task: Task) -> Found:
+    from ruleedit.surrogate.generation import extract_columns
+
+    return extract_columns(task)
+
+
 def _brcg(task: Task) -> Found:
     from ruleedit.surrogate.brcg import extract_brcg
 
@@ -40,11 +46,11 @@ def _brcg(task: Task) -> Found:
 
 
 #: The seam for a method of one's own: a function from a `Task` to what it `Found`, by its name.
-EXTRACTORS: dict[str, Extractor] = {"tree": _tree, "aix360-brcg": _brcg}
-METHODS = ("tree", "aix360-brcg")
-DEFAULT_METHOD = "tree"
-#: Methods that the command line's contract names and a later version brings.
-LATER = ("column-generation", "glocalx")
+EXTRACTORS: dict[str, Extractor] = {"column-generation": _columns, "aix360-brcg": _brcg, "tree": _tree}
+METHODS = ("column-generation", "aix360-brcg", "tree")
+DEFAULT_METHOD = "column-generation"
+#: A method that a later version brings.
+LATER = ("glocalx",)
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ def extract(
     max_iterations: int | None = None,
     seconds: float | None = None,
     progress: Progress | None = None,
+    memory: int | None = None,
     start: RuleSet | None = None,
     taken: Collection[str] = (),
     probabilities: npt.NDArray[np.float64] | None = None,
@@ -118,15 +125,18 @@ def extract(
         One of `METHODS`.
     max_clauses : int, optional
         The budget of clauses, at least 1: a bound counts one, an interval two, a category set one for
-        each value named. Never exceeded. None is 32 for ``tree`` and no budget for ``aix360-brcg``.
+        each value named. Never exceeded. None is 32, and no budget for ``aix360-brcg``.
     seed : int
         The same seed, rows and versions give the same rules.
     holdout : pair of Matrix and Indices, optional
         Rows that the model hasn't seen and its answers there, for an honest figure.
     max_iterations : int, optional
-        For ``tree`` the rounds of refinement, for ``aix360-brcg`` the iterations of column generation.
+        The rounds of column generation and of refinement at most; none is needed for a result.
     seconds : float, optional
         A limit of time by choice. A result that it cut says so and needn't come out the same again.
+    memory : int, optional
+        A limit by choice on the bytes that the search needs beside the rows: it then looks at fewer of
+        them. Not for ``aix360-brcg``.
     progress : callable, optional
         Called with the steps done and all steps; what it raises ends the search.
     start : RuleSet, optional
@@ -156,19 +166,30 @@ def extract(
 
     References
     ----------
-    Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984 (``tree``). Dash,
-    Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018 (``aix360-brcg``).
+    Dash, Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018
+    (``column-generation`` and, as AIX360 has it, ``aix360-brcg``). Breiman, Friedman, Olshen, Stone:
+    *Classification and Regression Trees*, 1984 (``tree``).
     """
     from ruleedit.surrogate.names import named
     from ruleedit.surrogate.probabilities import with_probabilities
     from ruleedit.surrogate.unexplained import unexplained, why_no_rule
 
     extractor = _extractor(method)
-    _check_limits(max_clauses, max_iterations, seconds)
+    _check_limits(max_clauses, max_iterations, seconds, memory)
     _check_rows(rows, answers, schema, splits)
     deadline = None if seconds is None else time.monotonic() + seconds
     task = Task(
-        rows, answers, schema, splits, max_clauses, seed, max_iterations, deadline, progress, _as_found(start, schema)
+        rows,
+        answers,
+        schema,
+        splits,
+        max_clauses,
+        seed,
+        max_iterations,
+        deadline,
+        progress,
+        _as_found(start, schema),
+        memory,
     )
     found = extractor(task)
     rules, notes = _rule_set(found, schema, () if start is None else start.rules), list(found.notes)
@@ -211,8 +232,14 @@ def _extractor(method: str) -> Extractor:
     raise Refused(f"no method {method!r}{did_you_mean(method, EXTRACTORS)}")
 
 
-def _check_limits(max_clauses: int | None, max_iterations: int | None, seconds: float | None) -> None:
-    for name, value, least in (("max_clauses", max_clauses, 1), ("max_iterations", max_iterations, 0)):
+def _check_limits(
+    max_clauses: int | None, max_iterations: int | None, seconds: float | None, memory: int | None
+) -> None:
+    for name, value, least in (
+        ("max_clauses", max_clauses, 1),
+        ("max_iterations", max_iterations, 0),
+        ("memory", memory, 1),
+    ):
         if value is not None and value < least:
             raise Refused(f"{name} {value} is too small; it is at least {least}")
     if seconds is not None and not seconds > 0.0:

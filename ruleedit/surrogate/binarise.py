@@ -116,12 +116,12 @@ class NumberBins:
         return self._interval_cost(low, high)
 
     def _interval_cost(self, low: int, high: int) -> int:
-        if low == high and self._single[low]:
+        if low == high and self.single[low]:
             return 1
         return int(low > 0) + int(high < len(self.cuts))
 
     @cached_property
-    def _single(self) -> Allowed:
+    def single(self) -> Allowed:
         """The bins that hold one value of an integer feature: those read as ``x = value``."""
         single = np.zeros(len(self.cuts) + 1, dtype=bool)
         if self.feature.kind == "integer" and len(self.cuts) > 1:
@@ -129,8 +129,9 @@ class NumberBins:
         return single
 
     @cached_property
-    def _singles(self) -> Indices:
-        return np.flatnonzero(self._single)
+    def singles(self) -> Indices:
+        """The places of those bins."""
+        return np.flatnonzero(self.single)
 
     def options(self, gains: Floats, most: int) -> Iterator[Option]:
         """The best condition of each cost up to ``most``, given what each bin gains."""
@@ -141,8 +142,8 @@ class NumberBins:
         low, high = self._weightiest(sums[:-1]), self._weightiest(-sums[:-1]) + 1
         yield self._interval(sums, 0, low)
         yield self._interval(sums, high, len(self.cuts))
-        if len(self._singles):
-            best = int(self._singles[int(gains[self._singles].argmax())])
+        if len(self.singles):
+            best = int(self.singles[int(gains[self.singles].argmax())])
             yield self._interval(sums, best, best)
         if most >= 2 and len(self.cuts) >= 2:
             before = sums - gains[:-1]

@@ -18,7 +18,8 @@ import pandas as pd
 from ruleedit.errors import ExtractionFailed
 from ruleedit.matching import Indices, Mask
 from ruleedit.surrogate.binarise import Allowed, Bins, NumberBins, TextBins, bin_features
-from ruleedit.surrogate.lists import Binned, Draft, Draftlist
+from ruleedit.surrogate.binned import Binned
+from ruleedit.surrogate.lists import Draft, Draftlist
 from ruleedit.surrogate.task import Found, Task
 
 #: So many cuts of a numeric feature become columns, the greatest gains first.

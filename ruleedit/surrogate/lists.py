@@ -2,95 +2,70 @@
 
 What one rule's condition on one feature is worth can be read off exactly, everything else held
 still: among the rows that reach the rule and satisfy its other conditions, each bin gains the rows
-that the rule answers as the model does and loses those that the rules behind it would have. So the
-best threshold, interval or set of categories of each cost comes from one count per bin. The
-search goes over all conditions, weighing gain against a price per clause, and raises the price until
-the budget holds.
+that the rule answers as the model does and loses those that the rules behind it would have. So one
+count over the rows that fail at most one condition says, for every feature at once, what the best
+threshold, interval or set of categories would gain. A rule takes the best change, again and again,
+weighing gain against a price per clause.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.matching import Indices, Mask, Matrix
+from ruleedit.matching import Indices, Mask
 from ruleedit.regions import Box
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats, Option
+from ruleedit.surrogate.binned import Answers, Binned
 
-Answers = npt.NDArray[np.int16]
+#: A conjunction: by the place of the feature's bins, the allowed bins.
+Members: TypeAlias = dict[int, Allowed]
 
 #: A new rule is grown on at most so many of the rows that it could win or lose.
 GROW_ROWS = 4_000
 #: A new rule is tried for so many classes, those that the rules miss most often.
 MOST_MISSED = 3
+#: So many changes of a rule are made one after the other before its neighbours get their turn.
+MOST_CHANGES = 12
+#: A clause that wins nothing is worth less than none; far below the weight of a row.
+LEAST_PRICE = 1e-6
 #: A new rule grows with right rows weighing more at first: wide conditions come before narrow ones.
 LADDERS = ((1.0,), (3.0, 1.0), (9.0, 3.0, 1.0))
 
 
-@dataclass(frozen=True, eq=False)
-class Binned:
-    """Rows as bins, with the model's answers: ``codes`` has the shape (n, features)."""
-
-    bins: Sequence[Bins]
-    codes: Indices
-    answers: Answers
-
-    @classmethod
-    def of(cls, bins: Sequence[Bins], rows: Matrix, answers: Indices) -> Binned:
-        """Bin encoded rows."""
-        codes = np.empty((len(rows), len(bins)), dtype=np.intp)
-        for place, each in enumerate(bins):
-            codes[:, place] = each.codes(rows[:, each.place])
-        return cls(bins, codes, answers.astype(np.int16))
-
-    def __len__(self) -> int:
-        return len(self.answers)
-
-    def take(self, rows: Indices) -> Binned:
-        """Only these rows."""
-        return Binned(self.bins, self.codes[rows], self.answers[rows])
-
-    @cached_property
-    def columns(self) -> list[Indices]:
-        """The codes of each feature, next to each other in memory; arrays of shape (n,)."""
-        return [np.ascontiguousarray(column) for column in self.codes.T]
-
-    @cached_property
-    def starts(self) -> Indices:
-        """Where each feature's bins begin when all features' bins stand in one row."""
-        sizes = [each.size for each in self.bins]
-        return np.concatenate(([0], np.cumsum(sizes))).astype(np.intp)
-
-    @cached_property
-    def spread(self) -> Indices:
-        """The codes counted through all features; shape (n, features)."""
-        return self.codes + self.starts[:-1]
-
-    def gains(self, rows: Indices, worth: Floats) -> Floats:
-        """What each bin of every feature gains, the features one after the other."""
-        block = self.spread[rows]
-        gains: Floats = np.bincount(block.ravel(), np.repeat(worth, block.shape[1]), int(self.starts[-1])).astype(float)
-        return gains
-
-
 @dataclass
 class Draft:
-    """A rule in the making: a class and, by the place of the feature's bins, the allowed bins."""
+    """A rule in the making: a class and, by the place of the feature's bins, the allowed bins.
+
+    The arrays are never written to, so copies share them and their prices are looked up once.
+    """
 
     outcome: int
     sets: dict[int, Allowed] = field(default_factory=dict)
+    _priced: dict[int, tuple[Allowed, int]] = field(default_factory=dict, repr=False, compare=False)
+    settled: tuple[Floats, float, int, float] | None = field(default=None, repr=False, compare=False)
 
     def copy(self) -> Draft:
         """The same rule, free to change."""
-        return Draft(self.outcome, dict(self.sets))
+        return Draft(self.outcome, dict(self.sets), dict(self._priced), self.settled)
+
+    def price(self, place: int, bins: Sequence[Bins]) -> int:
+        """The clauses of the condition on one feature; 0 where there is none."""
+        allowed = self.sets.get(place)
+        if allowed is None:
+            return 0
+        known = self._priced.get(place)
+        if known is None or known[0] is not allowed:
+            known = self._priced[place] = allowed, bins[place].cost(allowed)
+        return known[1]
 
     def cost(self, bins: Sequence[Bins]) -> int:
         """Its clauses as a person counts them."""
-        return sum(bins[place].cost(allowed) for place, allowed in self.sets.items())
+        return sum(self.price(place, bins) for place in self.sets)
 
     def mask(self, data: Binned) -> Mask:
         """The rows that it holds; shape (n,)."""
@@ -135,9 +110,9 @@ class Draftlist:
             decided[rule.mask(data)] = rule.outcome
         return decided
 
-    def hits(self, data: Binned) -> int:
-        """The rows that it answers as the model does."""
-        return int((self.decide(data) == data.answers).sum())
+    def hits(self, data: Binned) -> float:
+        """The weight of the rows that it answers as the model does."""
+        return float(data.weights[self.decide(data) == data.answers].sum())
 
 
 def decided_below(found: Draftlist, data: Binned) -> list[Answers]:
@@ -163,175 +138,177 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     changed = False
     for rule, other in zip(found.rules, below, strict=True):
         before = rule.cost(data.bins)
-        reached = np.flatnonzero(open_rows)
-        gains = _gains(data.answers[reached], rule.outcome, other[reached])
-        changed |= refit(rule, data, reached, gains, price, most - spent + before)
-        spent += rule.cost(data.bins) - before
+        worth = _worth(data, rule.outcome, other) * open_rows
+        value, has_changed = _settle(rule, data, worth, price, most - spent + before)
+        changed |= has_changed
+        cost = rule.cost(data.bins)
+        spent += cost - before
         if not rule.sets:
             # It answers for every row that is left: that is what a default does.
             found.rules, found.default = kept, rule.outcome
             return True
-        mask = rule.mask(data)
-        worth = float(gains[mask[reached]].sum()) - price * rule.cost(data.bins)
-        if worth <= 0.0:
-            changed, spent = True, spent - rule.cost(data.bins)
+        if value - price * cost <= 0.0:
+            changed, spent = True, spent - cost
             continue
         kept.append(rule)
-        open_rows &= ~mask
+        open_rows &= ~rule.mask(data)
     found.rules = kept
     return changed
 
 
-def _gains(answers: Answers, outcome: int, other: Answers | int) -> npt.NDArray[np.int8]:
-    """Per row 1 where the rule is right and the others aren't, -1 the other way round, else 0."""
-    gains: npt.NDArray[np.int8] = (answers == outcome).astype(np.int8) - (answers == other).astype(np.int8)
-    return gains
+def _settle(rule: Draft, data: Binned, worth: Floats, price: float, most: int) -> tuple[float, bool]:
+    """Better a rule until nothing changes; what it is worth then, and whether it changed.
 
-
-def refit(rule: Draft, data: Binned, reached: Indices, gains: npt.NDArray[np.int8], price: float, most: int) -> bool:
-    """Set the rule's conditions to the best at this price, then add to them; whether it changed."""
-    # Rows that gain and lose nothing can't tell conditions apart.
-    telling = np.flatnonzero(gains)
-    rows, worth = reached[telling], gains[telling].astype(float)
-    truths = {place: allowed.take(data.columns[place][rows]) for place, allowed in rule.sets.items()}
-    failing = np.zeros(len(rows), dtype=np.int16)
-    for truth in truths.values():
-        failing += ~truth
-    changed = False
-    for place in list(rule.sets):
-        own = ~truths[place]
-        inside = np.flatnonzero(failing - own == 0)
-        room = most - rule.cost(data.bins) + data.bins[place].cost(rule.sets[place])
-        best = _choose(data, place, rows[inside], worth[inside], rule.sets[place], price, room)
-        if best is None:
-            continue
-        changed = True
-        failing -= own
-        _put(rule, place, best, data.bins[place])
-        if place in rule.sets:
-            truths[place] = rule.sets[place].take(data.columns[place][rows])
-            failing += ~truths[place]
-    inside = np.flatnonzero(failing == 0)
-    return extend(rule, data, rows[inside], worth[inside], price, most) or changed
-
-
-def _put(rule: Draft, place: int, option: Option, bins: Bins) -> None:
-    if bins.cost(option.allowed) == 0:
-        rule.sets.pop(place, None)
-    else:
-        rule.sets[place] = option.allowed
-
-
-def _choose(
-    data: Binned, place: int, rows: Indices, worth: Floats, now: Allowed, price: float, most: int
-) -> Option | None:
-    """The best condition on a feature, or None where the one there is as good."""
-    bins = data.bins[place]
-    gains: Floats = np.bincount(data.columns[place][rows], weights=worth, minlength=bins.size).astype(float)
-    cost = bins.cost(now)
-    score = (float(gains[now].sum()) - price * cost, -cost)
-    best: Option | None = None
-    if float(np.maximum(gains, 0.0).sum()) - price < score[0] - 1e-9 and float(gains.sum()) < score[0] - 1e-9:
-        return None
-    for option in bins.options(gains, most):
-        rival = (option.value - price * option.cost, -option.cost)
-        if option.cost <= most and (rival[0] > score[0] + 1e-9 or (rival[0] > score[0] - 1e-9 and rival[1] > score[1])):
-            best, score = option, rival
-    return best
-
-
-def extend(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float, most: int) -> bool:
-    """Add the conditions that are worth their price, the best first; whether one was added.
-
-    ``rows`` are those that reach the rule and satisfy it, ``worth`` what each gains.
+    A rule that has been settled for the same worth isn't looked at again.
     """
-    changed = False
-    room = most - rule.cost(data.bins)
-    while room > 0 and (worth < 0.0).any():
-        found = _best_new(rule, data, rows, worth, price, room)
-        if found is None:
-            break
-        place, option = found
-        rule.sets[place] = option.allowed
-        room -= option.cost
-        inside = option.allowed.take(data.columns[place][rows])
-        rows, worth, changed = rows[inside], worth[inside], True
-    return changed
+    known = rule.settled
+    if known is not None and known[1] == price and known[2] >= most and np.array_equal(known[0], worth):
+        return known[3], False
+    fit = Fit.of(rule, data, worth)
+    changed = fit.better(price, most)
+    value = fit.value
+    rule.settled = worth, price, most, value
+    return value, changed
 
 
-def _best_new(
-    rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float, room: int
-) -> tuple[int, Option] | None:
-    best: tuple[int, Option] | None = None
-    score = float(worth.sum()) + 1e-9
-    gains = data.gains(rows, worth)
-    ceilings = np.add.reduceat(np.maximum(gains, 0.0), data.starts[:-1]) - price
-    for place in np.argsort(-ceilings, kind="stable").tolist():
-        if ceilings[place] <= score:
-            break
-        if place in rule.sets:
-            continue
-        for option in data.bins[place].options(gains[data.starts[place] : data.starts[place + 1]], room):
-            rival = option.value - price * option.cost
-            if 0 < option.cost <= room and rival > score:
-                best, score = (place, option), rival
-    return best
+def _worth(data: Binned, outcome: int, other: Answers) -> Floats:
+    """What each row gains where the outcome takes the other's place: its weight, or less it, or nothing."""
+    signs = (data.answers == outcome).astype(np.int8) - (data.answers == other).astype(np.int8)
+    worth: Floats = signs * data.weights
+    return worth
 
 
-def insert(found: Draftlist, data: Binned, price: float, most: int) -> bool:
-    """Add the one new rule that is worth most, first or last in the list; whether one was worth its clauses."""
-    room = most - found.cost(data.bins)
-    if room < 1:
-        return False
-    best: tuple[float, int, Draft] | None = None
-    for position, rows, other in _places(found, data):
-        for outcome in _most_missed(data.answers[rows], other):
-            gains = _gains(data.answers[rows], outcome, other)
-            rule, value = _grown(outcome, data, rows, gains, price, room)
-            if value > (best[0] if best else 0.0) + 1e-9:
-                best = value, position, rule
-    if best is None:
-        return False
-    found.rules.insert(best[1], best[2])
-    return True
+@dataclass
+class Fit:
+    """A rule being fitted to what rows are worth: which of them fail how many of its conditions, and which one.
+
+    Rows that gain and lose nothing can't tell conditions apart and are left out. ``where`` is the
+    sum of the places of the failing conditions: of a row that fails one, its place.
+    """
+
+    rule: Draft
+    data: Binned
+    rows: Indices
+    worth: Floats
+    failing: npt.NDArray[np.int16]
+    where: npt.NDArray[np.int16]
+
+    @classmethod
+    def of(cls, rule: Draft, data: Binned, worth: Floats) -> Fit:
+        """For what each row is worth; shape (n,)."""
+        rows = worth.nonzero()[0]
+        return cls.on(rule, data, rows, worth[rows])
+
+    @classmethod
+    def on(cls, rule: Draft, data: Binned, rows: Indices, worth: Floats) -> Fit:
+        """For some rows; both arrays have the shape (m,)."""
+        fit = cls(rule, data, rows, worth, np.zeros(len(rows), np.int16), np.zeros(len(rows), np.int16))
+        for place, allowed in rule.sets.items():
+            fit._count(place, allowed, 1)
+        return fit
+
+    def _count(self, place: int, allowed: Allowed, sign: int) -> None:
+        fails = (~allowed).view(np.int8).take(self.data.columns[place].take(self.rows))
+        self.failing += np.int16(sign) * fails
+        self.where += np.int16(sign * place) * fails
+
+    @property
+    def value(self) -> float:
+        """What the rule's rows are worth together."""
+        return float(self.worth[self.failing == 0].sum())
+
+    def better(self, price: float, most: int) -> bool:
+        """Take the best change of one condition while there is one, within ``most`` clauses; whether there was."""
+        changed = False
+        for _ in range(MOST_CHANGES):
+            found = self._best(price + LEAST_PRICE, most)
+            if found is None:
+                break
+            place, option = found
+            self.put(place, None if option.cost == 0 else option.allowed)
+            changed = True
+        return changed
+
+    def put(self, place: int, allowed: Allowed | None) -> None:
+        """Set the condition on a feature, or take it away."""
+        before = self.rule.sets.pop(place, None)
+        if before is not None:
+            self._count(place, before, -1)
+        if allowed is not None:
+            self.rule.sets[place] = allowed
+            self._count(place, allowed, 1)
+
+    def _best(self, price: float, most: int) -> tuple[int, Option] | None:
+        """The change that gains most, its price taken off."""
+        bins, rule = self.data.bins, self.rule
+        gains, now = self._gains()
+        costs = {place: rule.price(place, bins) for place in rule.sets}
+        room = most - sum(costs.values())
+        ceilings = self.data.layout.ceilings(gains, price) - now
+        for place, cost in costs.items():
+            ceilings[place] += price * cost
+        best: tuple[int, Option] | None = None
+        score = LEAST_PRICE / 2
+        starts = self.data.layout.starts
+        while ceilings[place := int(ceilings.argmax())] > score:
+            ceilings[place] = -np.inf
+            cost = costs.get(place, 0)
+            for option in bins[place].options(gains[starts[place] : starts[place + 1]], room + cost):
+                rival = option.value - now - price * (option.cost - cost)
+                if option.cost <= room + cost and rival > score:
+                    best, score = (place, option), rival
+        return best
+
+    def _gains(self) -> tuple[Floats, float]:
+        """What each bin would gain as the only condition on its feature, and what the rule gains now."""
+        inside = (self.failing == 0).nonzero()[0]
+        worth = self.worth.take(inside)
+        gains = self.data.gains(self.rows.take(inside), worth)
+        if self.rule.sets:
+            near = (self.failing == 1).nonzero()[0]
+            flat = self.rows.take(near) * len(self.data.bins) + self.where.take(near)
+            gains += np.bincount(self.data.spread.ravel().take(flat), self.worth.take(near), len(gains))
+        return gains, float(worth.sum())
 
 
-def _most_missed(answers: Answers, other: Answers) -> list[int]:
+def _most_missed(data: Binned, is_open: Mask, other: Answers) -> list[int]:
     """The few classes that the rules miss most often."""
-    missed = np.bincount(answers[answers != other])
+    wrong = is_open & (data.answers != other)
+    missed = np.bincount(data.answers[wrong], data.weights[wrong])
     order = np.argsort(-missed, kind="stable")[:MOST_MISSED]
     return [int(outcome) for outcome in order if missed[outcome]]
 
 
-def _places(found: Draftlist, data: Binned) -> Iterator[tuple[int, Indices, Answers]]:
-    decided = found.decide(data)
-    yield 0, np.arange(len(data)), decided
-    if found.rules:
-        left = np.ones(len(data), dtype=bool)
-        for rule in found.rules:
-            left &= ~rule.mask(data)
-        rows = np.flatnonzero(left)
-        yield len(found.rules), rows, decided[rows]
+def worth_at(found: Draftlist, data: Binned) -> Iterator[tuple[int, int, Floats]]:
+    """Each place for a new rule with each likely class, and what the rows are worth there; shape (n,)."""
+    for position, is_open, other in _places(found, data):
+        for outcome in _most_missed(data, is_open, other):
+            yield position, outcome, np.where(is_open, _worth(data, outcome, other), 0.0)
 
 
-def _grown(
-    outcome: int, data: Binned, rows: Indices, gains: npt.NDArray[np.int8], price: float, room: int
-) -> tuple[Draft, float]:
-    """A rule grown from nothing, and what it is worth at this price."""
-    telling = np.flatnonzero(gains)
-    rows, worth = rows[telling], gains[telling].astype(float)
+def _places(found: Draftlist, data: Binned) -> Iterator[tuple[int, Mask, Answers]]:
+    """Each position in the list, the rows that come so far, and what is answered from there on."""
+    every = np.ones(len(data), dtype=bool)
+    below = [found.decide(data), *decided_below(found, data)] if found.rules else [found.decide(data)]
+    for position, other in enumerate(below):
+        yield position, every, other
+        if position < len(found.rules):
+            every = every & ~found.rules[position].mask(data)
+
+
+def grown(outcome: int, data: Binned, worth: Floats, price: float, room: int) -> tuple[Draft, float]:
+    """A rule grown from nothing to rows of this worth (n,), and what it gains at this price."""
     best, value = Draft(outcome), 0.0
-    if not (worth > 0.0).any():
+    rows = np.flatnonzero(worth)
+    if not (worth[rows] > 0.0).any():
         return best, value
-    few, their = _thinned(rows, worth)
+    few, their = _thinned(rows, worth[rows])
     for ladder in LADDERS:
-        rule, inside = Draft(outcome), np.arange(len(few))
+        rule = Draft(outcome)
         for weight in ladder:
-            weighted = np.where(their > 0.0, weight * their, their)
-            extend(rule, data, few[inside], weighted[inside], price, room)
-            inside = np.flatnonzero(_satisfies(rule, data, few))
-        rival = float(worth[_satisfies(rule, data, rows)].sum()) - price * rule.cost(data.bins)
-        if rule.sets and rival > value + 1e-9:
+            Fit.on(rule, data, few, np.where(their > 0.0, weight * their, their)).better(price, room)
+        rival = Fit.on(rule, data, rows, worth[rows]).value - price * rule.cost(data.bins)
+        if rule.sets and rival > value + LEAST_PRICE:
             best, value = rule, rival
     return best, value
 
@@ -340,10 +317,3 @@ def _thinned(rows: Indices, worth: Floats) -> tuple[Indices, Floats]:
     """Evenly at most `GROW_ROWS` of the rows, each standing for several; a later sweep looks at all."""
     step = -(-len(rows) // GROW_ROWS)
     return (rows, worth) if step <= 1 else (rows[::step], worth[::step] * step)
-
-
-def _satisfies(rule: Draft, data: Binned, rows: Indices) -> Mask:
-    inside = np.ones(len(rows), dtype=bool)
-    for place, allowed in rule.sets.items():
-        inside &= allowed.take(data.columns[place][rows])
-    return inside

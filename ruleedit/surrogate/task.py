@@ -21,7 +21,8 @@ class Task:
 
     ``max_clauses`` and ``max_iterations`` are None where the method's own default holds,
     ``deadline`` is a reading of the monotonic clock, or None for no limit of time. ``start`` are
-    rules to begin with, such as last month's: they compete with those found and win a tie.
+    rules to begin with, such as last month's: they compete with those found and win a tie. ``memory`` is
+    a limit in bytes on what the search needs beside the rows.
     """
 
     rows: Matrix
@@ -34,6 +35,7 @@ class Task:
     deadline: float | None = None
     progress: Progress | None = None
     start: Found | None = None
+    memory: int | None = None
 
     @property
     def is_late(self) -> bool:

@@ -11,8 +11,9 @@ from ruleedit.datasets import tic_tac_toe
 from ruleedit.regions import check_rule
 from ruleedit.surrogate import Extraction, extract
 from ruleedit.surrogate.binarise import bin_features
+from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.brcg import CUTS, NAMED, _literals, drop_idle, drop_least, narrow
-from ruleedit.surrogate.lists import Binned, Draft, Draftlist
+from ruleedit.surrogate.lists import Draft, Draftlist
 from ruleedit.tables import encode, infer_schema, target_codes
 from tests.surrogate.cases import Case, people, random_case, share
 

@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 
 from ruleedit.errors import ExtractionFailed, MissingColumns, TargetError
 from ruleedit.schema import Feature, Schema
-from ruleedit.surrogate import RuleSurrogate, extract
+from ruleedit.surrogate import DEFAULT_METHOD, RuleSurrogate, extract
 from ruleedit.tables import encode
 
 DRAW = np.random.default_rng(0)
@@ -63,7 +63,9 @@ def test_parameters_are_kept_and_cloned() -> None:
     surrogate = fitted(max_clauses=5, seed=3)
     copy = clone(surrogate)
     assert (
-        copy.get_params() == surrogate.get_params() == {"method": "tree", "max_clauses": 5, "seed": 3, "schema": None}
+        copy.get_params()
+        == surrogate.get_params()
+        == {"method": DEFAULT_METHOD, "max_clauses": 5, "seed": 3, "schema": None}
     )
     assert not hasattr(copy, "rules_")
     assert copy.set_params(max_clauses=2).max_clauses == 2

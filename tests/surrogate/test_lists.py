@@ -10,7 +10,8 @@ import pytest
 from ruleedit.regions import box_clauses, clause_cost
 from ruleedit.rules import Outcome, Rule
 from ruleedit.surrogate.binarise import bin_features
-from ruleedit.surrogate.lists import GROW_ROWS, Binned, Draft, Draftlist, decided_below, insert, sweep
+from ruleedit.surrogate.binned import Binned
+from ruleedit.surrogate.lists import GROW_ROWS, Draft, Draftlist, decided_below, grown, sweep
 from tests.surrogate.cases import Case, people, random_case
 
 SIMPLE = people(lambda row: "high" if row["age"] > 40 and row["job"] == "cook" else "low")
@@ -60,7 +61,7 @@ def test_gains_are_counted_for_all_features_at_once() -> None:
     gains = data.gains(rows, worth)
     for number, bins in enumerate(data.bins):
         alone = np.bincount(data.columns[number][rows], weights=worth, minlength=bins.size)
-        assert gains[data.starts[number] : data.starts[number + 1]] == pytest.approx(alone)
+        assert gains[data.layout.starts[number] : data.layout.starts[number + 1]] == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -155,39 +156,13 @@ def test_a_sweep_adds_the_condition_that_lacks() -> None:
 def test_a_rule_not_worth_its_clauses_goes() -> None:
     """At a price above what it wins a rule is dropped."""
     data = binned(SIMPLE)
-    found = Draftlist([], 0)
-    assert insert(found, data, 1.0, 8)
+    job = place(data, "job")
+    found = Draftlist([Draft(2, {job: np.arange(data.bins[job].size) == 1})], 0)
+    assert sweep(found, data, 1.0, 8)
+    assert len(found.rules) == 1
     assert sweep(found, data, 1e6, 8)
     assert found.rules == []
     assert not sweep(found, data, 1.0, 8)
-
-
-def test_a_new_rule_is_found_from_nothing() -> None:
-    """A conjunction of two features is found, and nothing is left to insert."""
-    data = binned(SIMPLE)
-    found = Draftlist([], 0)
-    assert insert(found, data, 1.0, 2)
-    assert found.hits(data) == len(data)
-    assert not insert(found, data, 1.0, 8)
-
-
-def test_no_rule_fits_where_there_is_no_room() -> None:
-    """A spent budget ends it."""
-    assert not insert(Draftlist([], 0), binned(SIMPLE), 1.0, 0)
-
-
-def test_an_exception_goes_first() -> None:
-    """Where a rule is wrong on a corner of its rows, the rule for the corner comes before it."""
-    case = people(lambda row: "low" if row["age"] <= 40 else "high" if row["job"] == "cook" else "middle")
-    data = binned(case)
-    age = place(data, "age")
-    older = np.arange(data.bins[age].size) > int(np.searchsorted(data.bins[age].cuts, 40.0))  # type: ignore[union-attr]
-    older[-1] = False
-    found = Draftlist([Draft(1, {age: older})], 0)
-    assert insert(found, data, 1.0, 4)
-    sweep(found, data, 1.0, 4)
-    assert [rule.outcome for rule in found.rules] == [2, 1]
-    assert found.hits(data) == len(data)
 
 
 def test_many_rows_are_thinned_and_still_counted_whole() -> None:
@@ -199,7 +174,34 @@ def test_many_rows_are_thinned_and_still_counted_whole() -> None:
     matrix[:, 0] = draw.integers(18, 81, rows)
     answers = np.where(matrix[:, 0] > 40, 2, 0).astype(np.intp)
     data = Binned.of(bin_features(matrix, answers, case.schema), matrix, answers)
-    found = Draftlist([], 0)
-    assert insert(found, data, 1.0, 4)
+    worth = np.where(answers == 2, 1.0, -1.0)
+    rule, value = grown(2, data, worth, 1.0, 4)
+    assert value == worth[rule.mask(data)].sum() - rule.cost(data.bins)
+    found = Draftlist([rule], 0)
     sweep(found, data, 1.0, 4)
     assert found.hits(data) == rows
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_rule_settled_for_the_same_worth_is_not_looked_at_again(seed: int) -> None:
+    """What is remembered of a settled rule is what a rule that remembers nothing comes to."""
+    data = binned(random_case(seed)).merged()
+    found = some_lists(data, seed)
+    for price in (2.0, 1.0, 1.0, 0.5):
+        fresh = Draftlist([Draft(rule.outcome, dict(rule.sets)) for rule in found.rules], found.default)
+        most = found.cost(data.bins) + 2
+        assert sweep(found, data, price, most) == sweep(fresh, data, price, most)
+        assert found.decide(data).tolist() == fresh.decide(data).tolist()
+
+
+def test_a_clause_that_wins_nothing_goes() -> None:
+    """A change that only breaks even is made where it saves a clause."""
+    data = binned(SIMPLE)
+    job, age = place(data, "job"), place(data, "age")
+    cooks = np.arange(data.bins[job].size) == 1
+    younger = np.arange(data.bins[age].size) <= 5
+    found = Draftlist([Draft(0, {job: cooks, age: younger}), Draft(2, {job: cooks})], 0)
+    hits, cost = found.hits(data), found.cost(data.bins)
+    sweep(found, data, 0.0, 8)
+    assert found.cost(data.bins) < cost
+    assert found.hits(data) >= hits

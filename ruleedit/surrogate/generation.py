@@ -1,0 +1,43 @@
+"""``method="column-generation"``: rules that a master program asks for, selected as one ordered list.
+
+After Dash, Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018. For each class
+against the rest the restricted master program (`ruleedit.surrogate.master`) begins with the nodes of
+small trees and asks for further rules at the prices of its dual, for several budgets of clauses;
+instead of their integer program `ruleedit.surrogate.pricing` looks for them with exact counts per
+bin. All rules of all classes come into one pool, and `ruleedit.surrogate.search` selects from it, and
+betters, an ordered list under an exact budget: an exception in front of a rule costs less than saying
+it in the rule, and several classes are one list.
+"""
+
+from __future__ import annotations
+
+from ruleedit.surrogate.binned import spread
+from ruleedit.surrogate.columns import Columns, sides
+from ruleedit.surrogate.leaves import grow_trees
+from ruleedit.surrogate.pool import Pool
+from ruleedit.surrogate.search import Field, searched
+from ruleedit.surrogate.task import Found, Task
+
+#: The master program has at most so many rows: what it finds is bettered on more of them later.
+MASTER_ROWS = 2_500
+#: Columns are generated for so many classes, the commonest.
+MOST_SIDES = 4
+
+
+def extract_columns(task: Task) -> Found:
+    """Extract an ordered rule set by column generation; deterministic for a seed."""
+
+    def begin(field: Field) -> None:
+        grown = grow_trees(field.trial, field.budget, task.seed)
+        field.starts.extend(grown.lists)
+        field.members.extend(grown.members)
+        few = field.trial.take(spread(len(field.trial), MASTER_ROWS))
+        known = Pool.of(grown.members, few).members
+        for outcome in sides(few, MOST_SIDES):
+            if task.is_late:
+                break
+            columns = Columns.of(known, few, outcome, field.budget)
+            field.starts.extend(columns.generate(field.budget, task))
+            field.members.extend(draft.sets for draft in columns.drafts[columns.given :])
+
+    return searched(task, begin)

@@ -1,0 +1,199 @@
+"""The search for one ordered list under a budget of clauses, from several starts.
+
+Starts are lists that somebody else made: from trees, from the master program, from last month. Each
+is squeezed into the budget, and what is left of the budget is filled from a pool of conjunctions; the
+best go on. That happens on part of the rows; only the last lists are bettered on all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ruleedit.matching import Indices
+from ruleedit.surrogate.binarise import MOST_FEATURES, Bins, bin_features
+from ruleedit.surrogate.binned import Binned, spread
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, sweep
+from ruleedit.surrogate.pool import Pool
+from ruleedit.surrogate.task import Found, Task
+
+#: The budget of clauses where none is given: about what fits on a screen.
+MOST_CLAUSES = 32
+#: Rules are searched for on at most so many rows, drawn with the seed; their cuts and figures come from all.
+SEARCH_ROWS = 40_000
+#: Starts are compared and bettered on at most so many rows.
+TRIAL_ROWS = 8_000
+#: So many of the starts are filled up to the budget, and so many of these go on to the end.
+FILLED, FINALISTS = 4, 2
+#: Rounds of making room and filling it again.
+ROUNDS = 3
+#: The most steps of one filling; some 20 are usual.
+MOST_STEPS = 60
+#: A condition must win more rows than this, so that noise of single rows makes no clause.
+LEAST_GAIN = 1.0
+#: What a row takes in memory: the codes of each feature in three shapes, and two covers of some 400 conjunctions.
+CODE_BYTES, POOL_BYTES = 3 * 8, 2 * 4 * 400
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """Where lists are searched for: all rows, some of them to try on, lists to start from, and the pool."""
+
+    full: Binned
+    trial: Binned
+    budget: int
+    starts: list[Draftlist] = field(default_factory=list)
+    members: list[Members] = field(default_factory=list)
+
+
+def searched(task: Task, begin: Callable[[Field], None]) -> Found:
+    """Search from what ``begin`` puts in the field; deterministic for a seed where no time limit cuts."""
+    known = task.start
+    keep = [box for box, _ in known.boxes] if known else []
+    bins = bin_features(task.rows, task.answers, task.schema, task.splits, keep)
+    budget = MOST_CLAUSES if task.max_clauses is None else task.max_clauses
+    rows, cut = _sample(task)
+    if not bins:
+        return Found((), int(np.bincount(task.answers).argmax()), cut)
+    full = Binned.of(bins, task.rows[rows], task.answers[rows]).merged()
+    trial = full if len(full) <= 1.5 * TRIAL_ROWS else full.take(spread(len(full), TRIAL_ROWS))
+    here = Field(full, trial, budget)
+    begin(here)
+    last = _as_list(known, bins)
+    if last is not None:
+        here.starts.append(last.copy())
+        here.members.extend(rule.sets for rule in last.rules)
+    best = best_list(here, ROUNDS if task.max_iterations is None else min(ROUNDS, task.max_iterations), task)
+    if last is not None:
+        best = prefer_known(last, best, full, budget)
+    boxes = tuple((rule.box(bins), rule.outcome) for rule in best.rules)
+    return Found(boxes, best.default, "seconds" if task.is_late else cut)
+
+
+def _as_list(start: Found | None, bins: Sequence[Bins]) -> Draftlist | None:
+    """The rules to begin with, as far as the bins can say them."""
+    if start is None:
+        return None
+    drafts = [Draft.of(box, outcome, bins) for box, outcome in start.boxes]
+    return Draftlist([draft for draft in drafts if draft is not None], start.default)
+
+
+def _sample(task: Task) -> tuple[Indices, str | None]:
+    """The rows that the search looks at, and the limit that made them fewer than it would like."""
+    most, cut = min(SEARCH_ROWS, len(task.rows)), None
+    if task.memory is not None and task.memory // _bytes_a_row(task) < most:
+        most, cut = max(1, task.memory // _bytes_a_row(task)), "memory"
+    if len(task.rows) <= most:
+        return np.arange(len(task.rows)), cut
+    return np.sort(np.random.default_rng(task.seed).choice(len(task.rows), most, replace=False)), cut
+
+
+def _bytes_a_row(task: Task) -> int:
+    """What the search needs for a row: copies of each feature's code, and the cover of the pool's conjunctions."""
+    return CODE_BYTES * min(len(task.schema.features), MOST_FEATURES) + POOL_BYTES
+
+
+def best_list(field: Field, rounds: int, task: Task) -> Draftlist:
+    """The best list that the search comes to; the earlier of equal ones."""
+    starts = field.starts
+    steps = len(starts) + FILLED + 2 * FINALISTS
+    trial, pool = field.trial, Pool.of(field.members, field.trial)
+    prices: dict[int, float] = {}
+    for number, start in enumerate(starts):
+        task.report(number, steps)
+        prices[id(start)] = squeeze(start, trial, field.budget)
+        if task.is_late:
+            break
+    squeezed = [start for start in starts if id(start) in prices]
+    filled = ranked(squeezed, trial)[:FILLED]
+    for number, found in enumerate(filled):
+        task.report(len(starts) + number, steps)
+        fill(found, pool, field.budget, prices[id(found)], task)
+    finalists = []
+    for number, found in enumerate(ranked(filled, trial)[:FINALISTS]):
+        task.report(len(starts) + FILLED + number, steps)
+        finalists.append(improve(found, pool, field.budget, rounds, task))
+    best = _finish([majority(field.full), *finalists], pool, field, rounds, task)
+    task.report(steps, steps)
+    return best
+
+
+def _finish(finalists: list[Draftlist], pool: Pool, field: Field, rounds: int, task: Task) -> Draftlist:
+    """Better the finalists on all rows."""
+    if field.full is field.trial:
+        return ranked(finalists, field.full)[0]
+    whole = Pool.of(pool.members, field.full)
+    for found in finalists:
+        squeeze(found, field.full, field.budget)
+        fill(found, whole, field.budget, LEAST_GAIN, task)
+    best = ranked(finalists, field.full)[0]
+    return improve(best, whole, field.budget, min(1, rounds), task)
+
+
+def prefer_known(known: Draftlist, best: Draftlist, data: Binned, budget: int) -> Draftlist:
+    """The known list, as it is or bettered, unless the best one is told from it by more than one standard error.
+
+    The error is that of a paired comparison: of the rows on which just one of the two is right, the
+    root of how many they are.
+    """
+    bettered = known.copy()
+    squeeze(bettered, data, budget)
+    sweep(bettered, data, LEAST_GAIN, budget)
+    right = best.decide(data) == data.answers
+    for each in (known, bettered):
+        agrees = each.decide(data) == data.answers
+        apart = float(data.weights[agrees != right].sum())
+        if each.cost(data.bins) <= budget and best.hits(data) - each.hits(data) <= np.sqrt(apart):
+            return each
+    return best
+
+
+def majority(data: Binned) -> Draftlist:
+    """No rule, and the commonest answer for every row."""
+    return Draftlist([], int(np.bincount(data.answers, data.weights).argmax()))
+
+
+def ranked(lists: Sequence[Draftlist], data: Binned) -> list[Draftlist]:
+    """The lists, those with the most rows right first; of equal ones the earlier."""
+    order = sorted(range(len(lists)), key=lambda number: (-lists[number].hits(data), number))
+    return [lists[number] for number in order]
+
+
+def squeeze(found: Draftlist, data: Binned, budget: int) -> float:
+    """Raise the price per clause until the rules cost at most the budget; the price that did."""
+    price = max(LEAST_GAIN / 2, data.total / 20_000)
+    sweep(found, data, price, max(found.cost(data.bins), budget))
+    while found.cost(data.bins) > budget:
+        price *= 2.0
+        sweep(found, data, price, found.cost(data.bins))
+    return price
+
+
+def fill(found: Draftlist, pool: Pool, budget: int, price: float, task: Task) -> None:
+    """Spend what is left of the budget, the most rows per clause first, from a price on downwards."""
+    for _ in range(MOST_STEPS):
+        if task.is_late:
+            return
+        changed = sweep(found, pool.data, price, budget)
+        changed |= pool.insert(found, price, budget)
+        if not changed:
+            if price <= LEAST_GAIN:
+                return
+            price = max(LEAST_GAIN, price / 3.0)
+
+
+def improve(best: Draftlist, pool: Pool, budget: int, rounds: int, task: Task) -> Draftlist:
+    """Make room and fill it again, more of it each time, while that helps."""
+    data = pool.data
+    best_hits = best.hits(data)
+    for number in range(rounds):
+        if task.is_late:
+            break
+        trial = best.copy()
+        price = squeeze(trial, data, max(1, budget - max(2, budget * (number + 1) // (2 * rounds))))
+        fill(trial, pool, budget, price, task)
+        if trial.hits(data) > best_hits:
+            best, best_hits = trial, trial.hits(data)
+    return best
