@@ -239,7 +239,9 @@ class TestExtract:
         """The rules stand there as a table, and below them what they are worth."""
         shown = done("extract", shop.grader, "--data", shop.grades, "--out", tmp_path / "r.json").out
         assert re.search(r"\nR1 +IF size .* THEN ", shown)
-        assert re.search(r"\n\d+ rules, \d+ clauses agree with the model on \d+\.\d% of held-out rows \(tree, ", shown)
+        assert re.search(
+            r"\n\d+ rules, \d+ clauses agree with the model on \d+\.\d% of held-out rows \(column-generation, ", shown
+        )
         assert re.search(r"95% interval \d+\.\d% to \d+\.\d%\)\n", shown)
         assert re.search(r"\nwhere the model says high +\d+ +\d+\.\d% +\d+\.\d% to \d+\.\d%\n", shown)
 

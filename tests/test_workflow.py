@@ -48,7 +48,7 @@ class TestExtract:
     def test_measures_on_rows_that_the_rules_were_not_made_from(self, shop: Shop, model: TableModel) -> None:
         """On the training table these are the model's own held-out rows."""
         rows = encode(read(shop.csv), model.schema)
-        draft, found = extract_rules(model, rows, method="tree", max_clauses=10)
+        draft, found = extract_rules(model, rows, max_clauses=10)
         held = rows[model.holdout]
         assert found.holdout == fidelity(found.rules, held, model.outcomes(held), model.schema)
         assert draft.base == draft.rules == found.rules

@@ -18,8 +18,9 @@ from ruleedit.regions import Box, box_text
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
 from ruleedit.surrogate.binarise import Bins, Floats, bin_features
+from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.fidelity import Interval, wilson
-from ruleedit.surrogate.lists import Binned, Draft
+from ruleedit.surrogate.lists import Draft
 from ruleedit.surrogate.task import Splits, Task
 
 #: So many regions at most, of so many clauses each: more would not be read.

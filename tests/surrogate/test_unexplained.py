@@ -115,7 +115,11 @@ class TestNoRule:
     def test_names_the_budget_that_gives_one(self) -> None:
         """Raised to what it says there is a rule, and with one clause less there is none."""
         case = people(
-            lambda row: "high" if row["age"] > 60 and row["hours per week"] > 60 and row["member"] == "true" else "low",
+            lambda row: (
+                "high"
+                if 30 < row["age"] < 50 and 30 < row["hours per week"] < 70 and row["member"] == "true"
+                else "low"
+            ),
             rows=600,
         )
         note = extract(*case.given, method="tree", max_clauses=1).notes[0]
