@@ -37,6 +37,10 @@ class Heads:
         """The public key, in hex."""
         return sign_head(Head(0, "", ""), self._key).key
 
+    def sign(self, head: Head) -> SignedHead:
+        """A head with the service's signature, which isn't published by that."""
+        return sign_head(head, self._key)
+
     def publish(self, head: Head) -> SignedHead | None:
         """Append a head if it is past the last one; returns what was appended.
 

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Literal
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from ruleedit.bundle import Bundle, Choices, bundle
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
@@ -34,6 +35,7 @@ from service.heads import Heads
 from service.inspection import inspect_model, inspect_table
 from service.jobs import Jobs, Watch
 from service.keys import Keys
+from service.ledger import ChainLedger
 from service.once import Attempt, Once
 from service.people import Person, Role
 from service.schedule import Chore, Schedule, run
@@ -96,8 +98,8 @@ class Workspace:
         self._files = Files(settings.data_dir / "files", storage)
         self._repository = Repository(settings.store, clock, new_id=new_id, storage=storage)
         self._once = Once(self._repository, clock)
-        heads = Heads(settings.heads_file, settings.key_file)
-        self.audit = Audit(self._repository, heads, self._once, clock)
+        self._heads = Heads(settings.heads_file, settings.key_file)
+        self.audit = Audit(self._repository, self._heads, self._once, clock)
         self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
         self.tasks = Tasks(self._repository, self._files, self._shelf, new_id)
@@ -457,6 +459,12 @@ class Workspace:
     def release(self, name: str) -> dict[str, Any]:
         """A release with its report; raises `UnknownRelease`."""
         return release_view(self._repository.get(ReleaseRecord, name, UnknownRelease))
+
+    def bundle(self, name: str, choices: Choices, *, by: Person) -> Bundle:
+        """A release's audit bundle with the service's chain and signature; that it was handed out is an event."""
+        record = self._repository.get(ReleaseRecord, name, UnknownRelease)
+        ledger = ChainLedger(self._repository, self._heads, by)
+        return bundle(self._shelf.release(record.id), choices, name=record.id, ledger=ledger)
 
     def releases(self, page: Page) -> dict[str, Any]:
         """The releases, newest first."""

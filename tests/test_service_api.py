@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from ruleedit.bundle import check
 from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical, sql
 from ruleedit.modelfolder import load
 from tests.serving import EDIT, ROW, TARGET, Api, Made, make, refused, serving, small_table
@@ -616,6 +617,22 @@ def test_rules_by_people_are_imported(api: Api, made: Made) -> None:
 
 
 # --- releases and decisions ------------------------------------------------------------------
+
+
+def test_a_release_is_handed_out_as_a_bundle(api: Api, made: Made) -> None:
+    """With the service's chain, signed; the same again gives the same bytes, and was recorded once."""
+    path = f"/v1/releases/{made.release}/bundle"
+    response = api.get(path, params={"rows": 20})
+    assert (response.status_code, response.headers["content-type"]) == (200, "application/zip")
+    head = response.headers["etag"].strip('"')
+    verdict = check(response.content, head, api.get("/v1/audit/verify").json()["key"])
+    assert (verdict.wrong, verdict.said, verdict.rows) == ([], "verified", 20)
+    assert api.get(path, params={"rows": 20}).content == response.content
+    told = [event for event in api.get("/v1/audit").json()["items"] if event["action"] == "make bundle"]
+    assert [(event["subject"], event["hash"]) for event in told] == [(made.release, head)]
+    assert api.get("/v1/audit/verify").json()["ok"]
+    refused(api.get("/v1/releases/none/bundle"), 404, "unknown-release")
+    refused(api.get(path, params={"group": "nothing"}), 422, "unknown-feature")
 
 
 def test_a_release_has_its_report(api: Api, made: Made) -> None:

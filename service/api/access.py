@@ -53,6 +53,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/releases": _EDIT,
     "GET /v1/releases": _READ,
     "GET /v1/releases/{release}": _READ,
+    "GET /v1/releases/{release}/bundle": _AUDIT | _APPROVE,
     "POST /v1/releases/{release}/approve": _APPROVE,
     "POST /v1/releases/{release}/activate": _SWITCH,
     "POST /v1/releases/{release}/rollback": _SWITCH,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Query, Response
 
+from ruleedit.bundle import Choices
 from service.api.bodies import JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
 from service.api.common import LOCATION, WRITE, Asking, By, Work, accepted, refuses
 
@@ -45,6 +46,39 @@ def list_releases(work: Work, page: Asking) -> dict[str, Any]:
 def get_release(work: Work, release: str) -> dict[str, Any]:
     """A release with the report of what putting it in force measured on held-out rows."""
     return work.release(release)
+
+
+@router.get(
+    "/{release}/bundle",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "A zip that checks itself; the ETag is its head.",
+            "content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}},
+            "headers": {"ETag": {"description": "The head of the chain.", "schema": {"type": "string"}}},
+        },
+        **refuses(404, 422),
+    },
+    summary="Hand out the audit bundle",
+)
+def get_bundle(
+    work: Work,
+    by: By,
+    release: str,
+    rows: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="Held-out rows at most; all unless given.")
+    ] = None,
+    without_rows: Annotated[bool, Query(description="No rows: then no figure can be worked out again.")] = False,
+    group: Annotated[
+        list[Annotated[str, Query(max_length=1_000)]] | None,
+        Query(max_length=20, description="Features by whose values figures are shown."),
+    ] = None,
+) -> Response:
+    """Everything that was decided, the service's signed chain of events, and `verify.py`. That it was handed out is
+    an event of the audit; asking again for the same gives the same bytes and no further event."""
+    made = work.bundle(release, Choices(rows, without_rows, tuple(group or ())), by=by)
+    headers = {"Content-Disposition": 'attachment; filename="bundle.zip"', "ETag": f'"{made.head}"'}
+    return Response(made.content, media_type="application/zip", headers=headers)
 
 
 @router.post(
