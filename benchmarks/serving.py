@@ -164,7 +164,8 @@ async def load(port: int, requests: Sequence[bytes], seconds: float, connections
 @contextlib.contextmanager
 def started(name: str, command: Sequence[str], path: str) -> Iterator[Server]:
     """A server in a process of its own, until the end."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)
+    # Both write their logs; nobody reads them here.
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
         found = re.search(r"http://127\.0\.0\.1:(\d+)", process.stdout.readline())

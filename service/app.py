@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from fastapi.concurrency import run_in_threadpool
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
+from starlette.routing import Route
 
 from ruleedit.errors import RuleEditError
 from service import demo, problems
@@ -95,10 +96,12 @@ def create_app(
     new_admin_key: bool = False,
     announce: Callable[[str], None] = log.warning,
     storage: Storage = real_storage,
+    request_log: Callable[[bytes], object] | None = None,
 ) -> FastAPI:
     """The application over one data folder, which it opens when it starts and lets go of when it stops.
 
     ``announce`` is told the first admin key when there is none yet, or where ``new_admin_key`` asks for one.
+    ``request_log`` is given a line for each request.
     """
 
     @asynccontextmanager
@@ -131,8 +134,10 @@ def create_app(
     )
     app.state.metrics = Metrics()
     app.state.tokens = Tokens(settings, clock)
-    app.add_middleware(Gate, settings=settings, access=Access(TABLE), metrics=app.state.metrics)
+    app.add_middleware(Gate, settings=settings, access=Access(TABLE), metrics=app.state.metrics, log=request_log)
     problems.install(app)
+    # The same function as in the router of decisions, which describes it, without the framework's reading of it.
+    app.router.routes.append(Route("/v1/decisions/{name}", decisions.decide, methods=["POST"]))
     for room in ROUTERS:
         app.include_router(room.router)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]

@@ -28,6 +28,7 @@
         │   ├── RoleMissing             role-missing
         │   ├── AccessUndeclared        access-undeclared
         │   └── NotLocal                not-local
+        ├── DecisionLogFailed           decision-log-failed
         ├── Overloaded                  overloaded
         ├── QueueFull                   queue-full
         └── NotReady                    not-ready
@@ -237,3 +238,9 @@ class NotReady(ServiceError):
     """The service is starting."""
 
     code = "not-ready"
+
+
+class DecisionLogFailed(ServiceError):
+    """A decision that has to be logged before it is given, and can't be."""
+
+    code = "decision-log-failed"

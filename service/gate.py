@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -31,12 +30,15 @@ from service.errors import (
 )
 from service.keys import MARK, Keys
 from service.limits import Lane, nested_deeper
+from service.logs import REQUEST_ID, RequestIds, request_line
 from service.metrics import Metrics
 from service.people import LOCAL, Person
 from service.problems import answer_to
 from service.settings import Settings, is_loopback
 from service.tokens import Tokens
 
+#: A request's headers by their names in lower case; of several of one name the first.
+Sent: TypeAlias = dict[bytes, bytes]
 #: What a form holds beside its file.
 FORM_OVERHEAD = 64 * 1024
 UPLOADS = ("/v1/datasets", "/v1/models", "/v1/rulesets/import")
@@ -58,9 +60,20 @@ class Cut(HTTPException):
 class Gate:
     """Knows who asks, refuses what they may not do and bodies past their limit, and counts what was answered."""
 
-    def __init__(self, app: ASGIApp, *, settings: Settings, access: Access, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        settings: Settings,
+        access: Access,
+        metrics: Metrics,
+        log: Callable[[bytes], object] | None = None,
+    ) -> None:
         self._app = app
+        self._log = log
+        self._ids = RequestIds()
         self._settings = settings
+        self._notice = [(NOTICE.lower().encode(), settings.notice.encode())] if settings.notice else []
         self._access = access
         self._metrics = metrics
         self._lanes = {
@@ -76,35 +89,41 @@ class Gate:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
+        headers: Sent = dict(reversed(scope["headers"]))
+        request = scope["request_id"] = self._ids.of(headers.get(REQUEST_ID))
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                if self._settings.notice:
-                    MutableHeaders(scope=message)[NOTICE] = self._settings.notice
+                message["headers"] = [*message["headers"], (REQUEST_ID, request.encode()), *self._notice]
             await send(message)
 
         try:
-            await self._admit(scope, receive, sending)
+            await self._admit(scope, headers, receive, sending)
         finally:
-            route = getattr(scope.get("route"), "path", "unknown")
-            self._metrics.count_request(scope.get("method", "WEBSOCKET"), route, status, time.perf_counter() - began)
+            route, method = scope.get("template", "unknown"), scope.get("method", "WEBSOCKET")
+            seconds = time.perf_counter() - began
+            self._metrics.count_request(method, route, status, seconds)
+            if self._log is not None:
+                person = scope.get("person")
+                name = None if person is None else person.name
+                self._log(request_line(request, name, method, route, status, seconds))
 
-    async def _admit(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _admit(self, scope: Scope, headers: Sent, receive: Receive, send: Send) -> None:
         """Refuse, or pass on with the person and a limited body, when it is the request's turn."""
         try:
-            scope["person"] = await self._person(scope)
+            scope["person"] = await self._person(scope, headers)
             self._check(scope, scope["person"])
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
                 return
-            lane = self._lane(scope)
+            lane = self._lane(scope, headers)
             if lane is None:
-                await self._app(scope, await self._body(scope, receive), send)
+                await self._app(scope, await self._body(scope, headers, receive), send)
                 return
             async with lane.passing():
-                await self._app(scope, await self._body(scope, receive), send)
+                await self._app(scope, await self._body(scope, headers, receive), send)
         except (ServiceError, Cut) as problem:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
@@ -112,13 +131,12 @@ class Gate:
                 found = problem.problem if isinstance(problem, Cut) else problem
                 await answer_to(found, scope["path"], {})(scope, receive, send)
 
-    async def _person(self, scope: Scope) -> Person | None:
+    async def _person(self, scope: Scope, headers: Sent) -> Person | None:
         """Who asks; None where a request says nothing. Raises `CredentialRefused`, `NotLocal`."""
-        headers = Headers(scope=scope)
         if not self._settings.authentication:
             _check_local(headers)
             return LOCAL
-        said = headers.get("authorization", "")
+        said = headers.get(b"authorization", b"").decode("latin-1")
         if not said:
             return None
         scheme, _, credential = said.partition(" ")
@@ -135,6 +153,8 @@ class Gate:
         """Raise where the person may not use the route; a path that leads nowhere is the router's to refuse."""
         verb = scope.get("method", "WEBSOCKET")
         entry = self._access.entry(verb, scope["path"])
+        if entry is not None:
+            scope["template"] = entry.path
         if entry is not None and entry.admits(person):
             return
         if person is None:
@@ -145,7 +165,7 @@ class Gate:
         if _leads_somewhere(scope):
             raise AccessUndeclared(f"nobody has said who may use {verb} {scope['path']}, so nobody may")
 
-    def _lane(self, scope: Scope) -> Lane | None:
+    def _lane(self, scope: Scope, headers: Sent) -> Lane | None:
         path = scope["path"]
         if path in PROBES:
             return None
@@ -153,15 +173,14 @@ class Gate:
             return self._lanes["decisions"]
         if path.endswith("/events"):
             return self._lanes["streams"]
-        return self._lanes["uploads" if _is_upload(scope) else "requests"]
+        return self._lanes["uploads" if _is_upload(scope, headers) else "requests"]
 
-    async def _body(self, scope: Scope, receive: Receive) -> Receive:
+    async def _body(self, scope: Scope, headers: Sent, receive: Receive) -> Receive:
         """The body as the application reads it: cut where it passes its limit or stops arriving.
 
         Raises `TooLarge`, `TooSlow`, and `TooDeep` for JSON, which is read here whole.
         """
-        limit = self._settings.most_upload + FORM_OVERHEAD if _is_upload(scope) else self._settings.most_json
-        headers = dict(scope["headers"])
+        limit = self._settings.most_upload + FORM_OVERHEAD if _is_upload(scope, headers) else self._settings.most_json
         said = headers.get(b"content-length", b"")
         if said.isdigit() and int(said[:20]) > limit:
             raise _too_large(limit)
@@ -171,9 +190,9 @@ class Gate:
         return await _shallow(arriving, self._settings.most_depth)
 
 
-def _is_upload(scope: Scope) -> bool:
-    media = Headers(scope=scope).get("content-type", "").lower()
-    return scope["path"].rstrip("/") in UPLOADS and media.startswith("multipart/form-data")
+def _is_upload(scope: Scope, headers: Sent) -> bool:
+    media = headers.get(b"content-type", b"").lower()
+    return scope["path"].rstrip("/") in UPLOADS and media.startswith(b"multipart/form-data")
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -225,17 +244,18 @@ async def _shallow(receive: Receive, most: int) -> Receive:
     return receiving
 
 
-def _check_local(headers: Headers) -> None:
+def _check_local(headers: Sent) -> None:
     """Refuse what a browser sends for other people's pages, and what a proxy hands on: nobody is asked who they are."""
-    host = headers.get("host", "")
+    host = headers.get(b"host", b"").decode("latin-1")
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if not is_loopback(name):
         raise NotLocal(f"the Host header is {host!r}, and authentication is off; ask 127.0.0.1 or localhost")
-    if "forwarded" in headers or "x-forwarded-for" in headers:
+    if b"forwarded" in headers or b"x-forwarded-for" in headers:
         raise NotLocal("a proxy handed the request on, and authentication is off; start the service without --demo")
-    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         raise NotLocal("another site's page sent the request, and authentication is off")
-    if headers.get("origin", f"http://{host}") not in (f"http://{host}", f"https://{host}"):
+    origin = headers.get(b"origin", f"http://{host}".encode("latin-1")).decode("latin-1")
+    if origin not in (f"http://{host}", f"https://{host}"):
         raise NotLocal("a page of another origin sent the request, and authentication is off")
 
 

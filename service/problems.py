@@ -19,6 +19,7 @@ from service.errors import (
     AccessRefused,
     CredentialNeeded,
     CredentialRefused,
+    DecisionLogFailed,
     KeyInFlight,
     MediaRefused,
     NotReady,
@@ -53,6 +54,7 @@ STATUS: Mapping[type[RuleEditError], int] = {
     MediaRefused: 415,
     PreconditionNeeded: 428,
     NotThereYet: 501,
+    DecisionLogFailed: 503,
     NotReady: 503,
 }
 #: The codes of what the framework refuses by itself.

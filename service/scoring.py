@@ -12,7 +12,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -26,6 +25,7 @@ from ruleedit.onerow import RowDecider
 from ruleedit.release import Release
 from ruleedit.rules import ZERO, number_text
 from ruleedit.schema import Feature, Schema
+from service.decisionlog import DecisionLog
 from service.drift import Reference
 from service.errors import NothingActive
 from service.traffic import Traffic
@@ -92,10 +92,11 @@ def encode_records(rows: Sequence[Record], schema: Schema) -> Matrix:
 
 def _reader(feature: Feature, gone: frozenset[str]) -> Reader:
     present = {"numeric": _number, "integer": _whole, "boolean": _boolean}.get(feature.kind) or _category(feature)
+    may_miss = feature.missing
 
     def read(cell: Any) -> float:
-        if cell is None or (isinstance(cell, str) and cell in gone):
-            if not feature.missing:
+        if cell is None or (type(cell) is str and cell in gone):
+            if not may_miss:
                 raise _Unfit("is missing, and the schema forbids missing values there")
             return math.nan
         return present(cell)
@@ -104,13 +105,13 @@ def _reader(feature: Feature, gone: frozenset[str]) -> Reader:
 
 
 def _number(cell: Any) -> float:
-    if isinstance(cell, str):
-        raise _Unfit("is text, and a number belongs there")
-    if isinstance(cell, bool) or not isinstance(cell, int | float):
-        raise _Unfit("is no number")
-    if not math.isfinite(cell):
+    # JSON gives exactly these types; asking for a type is quicker than for an instance.
+    if type(cell) is not float and type(cell) is not int:
+        raise _Unfit("is text, and a number belongs there" if isinstance(cell, str) else "is no number")
+    number = float(cell)
+    if not -math.inf < number < math.inf:
         raise _Unfit("is not finite; null says that a value is missing")
-    return 0.0 if abs(cell) <= ZERO else float(cell)
+    return 0.0 if -ZERO <= number <= ZERO else number
 
 
 def _whole(cell: Any) -> float:
@@ -163,18 +164,17 @@ class Serving:
     encoder: Encoder
     decider: RowDecider
     traffic: Traffic
+    #: The revision of the rule set that is in force; None for a model without edits.
+    revision: str | None
 
     @classmethod
     def of(cls, id: str, name: str, release: Release, reference: Reference | None = None) -> Serving:
         """Make a release ready: its model is loaded and asked once, so that the first client needn't wait."""
         decider = RowDecider(release, id)
         decider.decide([math.nan] * len(release.schema.features))
-        return cls(id, name, release, Encoder(release.schema), decider, Traffic(decider.grounds, reference))
-
-    @property
-    def revision(self) -> str | None:
-        """The revision of the rule set that is in force; None for a model without edits."""
-        return None if self.release.draft is None else self.release.draft.revision
+        revision = None if release.draft is None else release.draft.revision
+        traffic = Traffic(decider.grounds, reference)
+        return cls(id, name, release, Encoder(release.schema), decider, traffic, revision)
 
     def decide(self, rows: Sequence[Record]) -> list[Decision]:
         """Decide JSON rows and count them; raises as `Encoder.encode` does."""
@@ -190,33 +190,35 @@ class Serving:
 
 @dataclass(frozen=True)
 class Answered:
-    """What one request was answered: who decided, the encoded rows and their decisions."""
+    """What one request was answered: who decided, the decisions, and both as JSON.
+
+    ``told`` are the decisions as the API gives them; ``json`` is the whole answer, the same for the
+    client and for the decision log.
+    """
 
     serving: Serving
-    rows: list[list[float]]
     decisions: list[Decision]
-    explain: bool = False
+    told: list[dict[str, Any]]
+    json: bytes
 
-    @cached_property
-    def told(self) -> list[dict[str, Any]]:
-        """The decisions as the API gives them."""
-        decisions = [decision.to_json() | {"release": self.serving.id} for decision in self.decisions]
-        if self.explain:
-            for row, decision in zip(self.rows, decisions, strict=True):
-                decision["nearest"] = self.serving.decider.nearest(row, decision["outcome"])
-        return decisions
-
-    @cached_property
-    def json(self) -> bytes:
-        """The answer as JSON, the same for the client and for the decision log."""
-        head = {"name": self.serving.name, "release": self.serving.id, "revision": self.serving.revision}
-        return to_json(head | {"decisions": self.told})
+    @classmethod
+    def of(
+        cls, serving: Serving, rows: Sequence[Sequence[float]], decisions: list[Decision], explain: bool
+    ) -> Answered:
+        """The answer to encoded rows; with ``explain`` it says too what the nearest other outcome lacks."""
+        told = [decision.to_json() | {"release": serving.id} for decision in decisions]
+        if explain:
+            for row, decision in zip(rows, told, strict=True):
+                decision["nearest"] = serving.decider.nearest(row, decision["outcome"])
+        head = {"name": serving.name, "release": serving.id, "revision": serving.revision, "decisions": told}
+        return cls(serving, decisions, told, to_json(head))
 
 
 class Scoring:
     """The releases in service by name; a switch is seen by the next request."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: DecisionLog | None = None) -> None:
+        self._log = log
         self._serving: dict[str, Serving] = {}
         self._lock = threading.Lock()
 
@@ -232,11 +234,22 @@ class Scoring:
             raise NothingActive(name)
         return found
 
-    def decide(self, name: str, rows: Sequence[Record], *, explain: bool = False) -> Answered:
-        """Decide JSON rows by the release in service under a name; raises as `get` and `Encoder.encode` do."""
+    @property
+    def waits(self) -> bool:
+        """Whether a decision waits for the disk, and so is none for the event loop."""
+        return self._log is not None and self._log.waits
+
+    def decide(self, name: str, rows: Sequence[Record], *, request: str = "", explain: bool = False) -> Answered:
+        """Decide JSON rows by the release in service under a name, and log the answer.
+
+        Raises as `get`, `Encoder.encode` and `DecisionLog.note` do.
+        """
         serving = self.get(name)
         encoded = serving.encoder.rows(rows)
-        return Answered(serving, encoded, serving.decide_encoded(encoded), explain)
+        answered = Answered.of(serving, encoded, serving.decide_encoded(encoded), explain)
+        if self._log is not None:
+            self._log.note(request, answered.json, serving.release.schema, encoded, rows)
+        return answered
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -245,7 +258,10 @@ class Scoring:
 
     def metrics(self) -> Iterator[Metric]:
         """Decisions by rule and outcome, flips, drift of inputs and of agreement, for what is in service."""
-        return serving_metrics([(serving.name, serving) for serving in self._serving.values()])
+        yield from serving_metrics([(serving.name, serving) for serving in self._serving.values()])
+        dropped = CounterMetricFamily("ruleedit_decision_log_dropped", "Lines of the decision log that were dropped.")
+        dropped.add_metric([], 0 if self._log is None else self._log.dropped)
+        yield dropped
 
 
 def serving_metrics(found: Sequence[tuple[str, Serving]]) -> Iterator[Metric]:

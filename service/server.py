@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 
 import uvicorn
 
 from ruleedit.errors import Refused
+from service import logs
 from service.app import create_app
+from service.lines import Writer
 from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
 from service.tokens import check_keys
 
 #: Seconds that requests in flight have when the service is stopped.
 GRACE = 10
+#: Lines of the request log that may wait for a slow reader of standard error; more are dropped.
+REQUEST_LINES = 100_000
 
 
 def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False) -> None:
@@ -22,11 +27,19 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
     check_host(host, settings)
     check_keys(settings)
     listening = listen(host, port)
-    with listening:
+    requests = Writer(logs.configure(), REQUEST_LINES) if settings.request_log else None
+    with listening, contextlib.ExitStack() as ending:
         Claim(settings.data_dir).release()
+        if requests is not None:
+            ending.callback(requests.close)
         config = uvicorn.Config(
-            create_app(settings, new_admin_key=new_admin_key, announce=_show),
-            log_level="warning",
+            create_app(
+                settings,
+                new_admin_key=new_admin_key,
+                announce=_show,
+                request_log=None if requests is None else requests.put,
+            ),
+            log_config=None,
             access_log=False,
             timeout_graceful_shutdown=GRACE,
             server_header=False,

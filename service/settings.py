@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from ruleedit.errors import Refused, did_you_mean
 
 MIB = 1024 * 1024
+#: How decisions are logged.
+LOGGED = ("async", "sync", "off")
 PREFIX = "RULEEDIT_"
 #: What only our own tests read.
 TESTS = "RULEEDIT_TEST_"
@@ -103,6 +106,21 @@ class Settings:
         An Idempotency-Key is known for so long: a client that hasn't given up by then asks anew.
     keep_payloads_days
         The payloads of older audit events are erased; 0 keeps them for ever.
+    request_log
+        Whether each request leaves a line of JSON on standard error: id, person, route, status, seconds.
+    decision_log
+        async: decisions are logged beside the answers, and dropped and counted where the disk is too slow; sync:
+        each answer waits for its line on the disk; off: none is logged.
+    decision_log_values
+        Whether the log holds the rows' values, which may be personal; off, it holds their hashes.
+    decision_log_queue
+        Lines that may wait: some seconds of full load, a few MiB. What comes while they wait is dropped.
+    decision_log_bytes
+        Bytes of one file of the log: small enough to be moved away and read by itself.
+    decision_log_files
+        So many complete files are kept: with the size of each this bounds the disk, 10 GiB.
+    decision_log_days
+        Complete files are removed after so long: what isn't needed any more shouldn't be there.
     """
 
     data_dir: Path
@@ -143,12 +161,21 @@ class Settings:
     publish_seconds: float = 60.0
     keep_keys_hours: float = 24.0
     keep_payloads_days: int = 0
+    request_log: bool = True
+    decision_log: str = "async"
+    decision_log_values: bool = False
+    decision_log_queue: int = 10_000
+    decision_log_bytes: int = 64 * MIB
+    decision_log_files: int = 160
+    decision_log_days: float = 90.0
 
     def __post_init__(self) -> None:
         if self.authentication and not self.approval:
             raise Refused("approval can be off only where authentication is off too, on this machine for a demo")
         if self.demo and self.approval:
             raise Refused("the example is put in service without anybody's approval; demo needs approval off")
+        if self.decision_log not in LOGGED:
+            raise Refused(f"decision_log is {self.decision_log!r}; {', '.join(LOGGED)} is accepted")
         if self.oidc_issuer:
             _check_oidc(self)
 
@@ -228,6 +255,7 @@ def _check_oidc(settings: Settings) -> None:
                       "https is accepted")  # fmt: skip
 
 
+@functools.lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own, which nobody reaches from elsewhere."""
     if host == "localhost":

@@ -30,6 +30,7 @@ from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
 from service.audit import Audit
+from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.heads import Heads
 from service.inspection import inspect_model, inspect_table
@@ -112,7 +113,8 @@ class Workspace:
             progress_seconds=settings.progress_seconds,
         )
         self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
-        self.scoring = Scoring()
+        self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock)
+        self.scoring = Scoring(self._decision_log)
         self._switching = threading.Lock()
         self._waiting_for: str | None = "the active releases are being loaded"
 
@@ -133,7 +135,9 @@ class Workspace:
             raise NotReady(self._waiting_for)
 
     def close(self) -> None:
-        """Stop the jobs, publish where the audit stands, and let go of the data folder."""
+        """Stop the jobs, write what waits, publish where the audit stands, and let go of the data folder."""
+        if self._decision_log is not None:
+            self._decision_log.close()
         self._schedule.close()
         self._jobs.close()
         run(Chore("publish the head of the audit chain", 0.0, self.audit.publish))

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends, Header, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid
+from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid, TooLarge
 from service.once import KEY
 from service.people import Person
 from service.problems import MEDIA
+from service.scoring import Answered
 from service.workspace import Page, Workspace
 
 REFUSALS = {
@@ -27,7 +29,7 @@ REFUSALS = {
     429: "More jobs wait than the service takes; Retry-After says when to ask again.",
     500: "Something failed on the server's side.",
     501: "A later version brings it.",
-    503: "The service is starting, or has more to do than it takes; Retry-After says when to ask again.",
+    503: "The service is starting, has more to do than it takes, or can't log what it has to; Retry-After says when.",
 }
 
 
@@ -98,6 +100,17 @@ def multipart_only(request: Request) -> None:
     kind = media_type(request)
     if kind != "multipart/form-data":
         raise MediaRefused(f"the body is {kind or 'of no media type'!r}; multipart/form-data is accepted")
+
+
+async def decided(request: Request, name: str, rows: list[dict[str, Any]], *, explain: bool = False) -> Answered:
+    """Decide rows: few at once on the event loop, many in a thread; raises `TooLarge` for too many."""
+    work: Workspace = request.app.state.workspace
+    if len(rows) > work.settings.most_rows:
+        raise TooLarge(f"{len(rows)} rows were given; at most {work.settings.most_rows} are accepted")
+    said = {"request": request.scope["request_id"], "explain": explain}
+    if len(rows) <= work.settings.inline_rows and not work.scoring.waits:
+        return work.scoring.decide(name, rows, **said)
+    return await run_in_threadpool(work.scoring.decide, name, rows, **said)
 
 
 def media_type(request: Request) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.concurrency import run_in_threadpool
 
 from service import tensors
 from service.api.bodies import InferenceModel, InferenceReady, InferenceServer
-from service.api.common import Work, inference_refuses
-from service.errors import MediaRefused, NothingActive, TooLarge
+from service.api.common import Work, decided, inference_refuses
+from service.errors import MediaRefused, NothingActive
 from service.scoring import Serving
 from service.tensors import LENGTH
 from service.workspace import Workspace
@@ -122,14 +121,14 @@ async def get_inference_model_ready(work: Work, name: str, version: str = "") ->
     "/models/{name}/infer",
     response_class=Response,
     openapi_extra=BODY,
-    responses={**ANSWER, **inference_refuses(404, 413, 415)},
+    responses={**ANSWER, **inference_refuses(404, 413, 415, 503)},
     summary="Decide tensors",
 )
 @router.post(
     "/models/{name}/versions/{version}/infer",
     response_class=Response,
     openapi_extra=BODY,
-    responses={**ANSWER, **inference_refuses(404, 413, 415)},
+    responses={**ANSWER, **inference_refuses(404, 413, 415, 503)},
     summary="Decide tensors by a version",
     name="infer_version",
 )
@@ -141,18 +140,9 @@ async def infer(request: Request, name: str, version: str = "") -> Response:
     """
     if request.headers.get("content-encoding", "identity") != "identity":
         raise MediaRefused("the body is compressed; an uncompressed one is accepted")
-    work: Workspace = request.app.state.workspace
-    _serving(work, name, version)
+    _serving(request.app.state.workspace, name, version)
     asked = tensors.read(await request.body(), request.headers.get(LENGTH))
-    if len(asked.rows) > work.settings.most_rows:
-        raise TooLarge(f"{len(asked.rows)} rows were given; at most {work.settings.most_rows} are accepted")
-    if len(asked.rows) <= work.settings.inline_rows:
-        return _inferred(work, name, asked)
-    return await run_in_threadpool(_inferred, work, name, asked)
-
-
-def _inferred(work: Workspace, name: str, asked: tensors.Inference) -> Response:
-    answered = work.scoring.decide(name, asked.rows)
+    answered = await decided(request, name, asked.rows)
     serving = answered.serving
     head = {"model_name": name, "model_version": serving.id, "parameters": {"revision": serving.revision or ""}}
     body, length = tensors.answer(asked, answered.decisions, serving.release.schema, head)

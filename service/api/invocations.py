@@ -8,13 +8,12 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse
 from pydantic_core import from_json, to_json
 
 from ruleedit.schema import Schema
-from service.api.common import Work, media_type, refuses
-from service.errors import MediaRefused, RequestInvalid, TooLarge
+from service.api.common import Work, decided, media_type, refuses
+from service.errors import MediaRefused, RequestInvalid
 from service.scoring import Scoring, Serving
 from service.workspace import Workspace
 
@@ -53,7 +52,7 @@ async def get_version(request: Request) -> PlainTextResponse:
             "description": "One prediction for each row: the decision with its reasons.",
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/PredictionsBody"}}},
         },
-        **refuses(400, 404, 413, 415),
+        **refuses(400, 404, 413, 415, 503),
     },
     summary="Decide rows (MLflow)",
 )
@@ -73,12 +72,7 @@ async def invoke(
         rows = _rows(body, serving.release.schema)
     else:
         raise MediaRefused(f"the body is {kind or 'of no media type'!r}; application/json or text/csv is accepted")
-    if len(rows) > work.settings.most_rows:
-        raise TooLarge(f"{len(rows)} rows were given; at most {work.settings.most_rows} are accepted")
-    if len(rows) <= work.settings.inline_rows:
-        answered = work.scoring.decide(serving.name, rows)
-    else:
-        answered = await run_in_threadpool(work.scoring.decide, serving.name, rows)
+    answered = await decided(request, serving.name, rows)
     return Response(to_json({"predictions": answered.told}), media_type="application/json")
 
 

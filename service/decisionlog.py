@@ -1,0 +1,78 @@
+"""The decision log: one line of JSON for each answered request, beside the requests or before the answer.
+
+A line holds when, the request's id, the answer as the client got it, and for each row a hash of what
+the model read (or, by setting, the values themselves). *Asynchronous*: lines wait in memory, at most
+so many, and a line that doesn't fit is dropped and counted. *Synchronous*: the answer waits until its
+line is on the disk, and is refused where it can't be written.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from pydantic_core import to_json
+
+from ruleedit.schema import Schema
+from service.errors import DecisionLogFailed
+from service.lines import Rotating, Writer
+from service.logs import stamp
+from service.settings import Settings
+
+
+class DecisionLog:
+    """The log of one service, in the folder ``decisions`` of its data folder."""
+
+    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._values = settings.decision_log_values
+        self._files = Rotating(
+            settings.data_dir / "decisions",
+            "decisions",
+            clock,
+            most_bytes=settings.decision_log_bytes,
+            most_files=settings.decision_log_files,
+            days=settings.decision_log_days,
+        )
+        self.waits = settings.decision_log == "sync"
+        self._writer = None if self.waits else Writer(self._files.write, settings.decision_log_queue)
+
+    @property
+    def dropped(self) -> int:
+        """The lines that were not written."""
+        return 0 if self._writer is None else self._writer.dropped
+
+    def note(
+        self,
+        request: str,
+        answer: bytes,
+        schema: Schema,
+        rows: Sequence[Sequence[float]],
+        records: Sequence[Any],
+    ) -> None:
+        """Log an answer (a JSON object) to encoded rows that came as records; raises `DecisionLogFailed`."""
+        inputs = [{name: record[name] for name in schema.names} for record in records] if self._values else None
+        told: dict[str, Any] = {"at": stamp(self._clock().timestamp()), "request": request}
+        told |= {"inputs": [row_hash(row) for row in rows]} if inputs is None else {"inputs": inputs}
+        line = to_json(told)[:-1] + b"," + answer[1:]
+        if self._writer is not None:
+            self._writer.put(line)
+            return
+        try:
+            self._files.write_through(line + b"\n")
+        except OSError as problem:
+            raise DecisionLogFailed(f"the decision can't be logged ({problem.strerror}), so it isn't given") from None
+
+    def close(self) -> None:
+        """Write what waits."""
+        if self._writer is not None:
+            self._writer.close()
+        self._files.close()
+
+
+def row_hash(row: Sequence[float]) -> str:
+    """SHA-256 of an encoded row's doubles, little-endian, in the order of the schema's features."""
+    return hashlib.sha256(array("d", row).tobytes()).hexdigest()
