@@ -11,13 +11,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 
 from ruleedit.bundle import verify
+from ruleedit.bundle.card import Card, card_html
 from ruleedit.bundle.contents import Choices, contents, pretty
+from ruleedit.bundle.effect import measure
 from ruleedit.bundle.events import History, Ledger, event_line, release_payload
 from ruleedit.chain import Event, SignedHead, verify_head
 from ruleedit.errors import FileRefused, Refused
 from ruleedit.release import Release, release_files
 
-__all__ = ["Bundle", "Choices", "Ledger", "bundle", "check", "release_name", "release_payload"]
+__all__ = ["Bundle", "Card", "Choices", "Ledger", "bundle", "card", "check", "release_name", "release_payload"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,15 @@ def bundle(
     files[verify.HEAD] = (json.dumps(stated, indent=2) + "\n").encode()
     refused = json.loads(files[verify.MANIFEST])["exports_refused"]
     return Bundle(verify.packed(files), chain[-1].hash, tuple(sorted(files)), refused)
+
+
+def card(release: Release, choices: Choices | None = None) -> str:
+    """A release's model card as an HTML page; raises `Refused` for a model without edits."""
+    chosen = choices or Choices()
+    if release.draft is None:
+        raise Refused("a model without edits has no card; give a release that apply has written")
+    evidence = None if chosen.without_rows else release.evidence
+    return card_html(release, chosen.card, None if evidence is None else measure(release, evidence, chosen.groups))
 
 
 def check(content: bytes, head: str | None = None, key: str | None = None) -> verify.Verdict:

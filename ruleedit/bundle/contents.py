@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ruleedit.bundle import verify
+from ruleedit.bundle.card import Card, card_html
 from ruleedit.bundle.effect import Measured, feedback_json, measure
 from ruleedit.conflicts import effective, find_conflicts, overlaps
 from ruleedit.drafts import Draft, settlement_json
@@ -55,17 +56,19 @@ edits.json conflicts.json approvals.json feedback.json   who changed what and wh
 model/          the LightGBM files and what is known of the model; schema.json the features
 data/           held-out rows as numbers (codes of categories as in schema.json, empty where missing), and the answers
 effect.json     what changed on these rows; report.json what was measured when the release was made
-report.html     for people; exports/ the rules in other tools' formats; environment.json versions
+report.html     the model card, for people; card.json what people said for it
+exports/        the rules in other tools' formats; environment.json versions
 """
 
 
 @dataclass(frozen=True)
 class Choices:
-    """What whoever makes a bundle chooses: rows at most (None: all), features to group by, what the report adds."""
+    """What whoever makes a bundle chooses: rows at most (None: all), features to group by, the card; more files."""
 
     rows: int | None = None
     without_rows: bool = False
     groups: tuple[str, ...] = ()
+    card: Card = field(default_factory=Card)
     more: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -83,8 +86,12 @@ def contents(release: Release, name: str, choices: Choices) -> dict[str, bytes]:
     files = {**_rules(draft), **_model(release), **choices.more}
     files["feedback.json"] = pretty(feedback_json(release.feedback))
     files["report.json"] = pretty(dict(release.report))
+    measured = None
     if evidence is not None and len(evidence.rows):
-        files |= _data(measure(release, evidence, choices.groups), evidence, release)
+        measured = measure(release, evidence, choices.groups)
+        files |= _data(measured, evidence, release)
+    files |= {"card.json": pretty(choices.card.to_json())}
+    files["report.html"] = card_html(release, choices.card, measured).encode("utf-8", "surrogatepass")
     exports, refused = _exports(draft)
     files |= exports
     files["environment.json"] = pretty(environment())

@@ -1,22 +1,29 @@
-"""Commands for auditors: bundle, verify."""
+"""Commands for auditors: bundle, verify, card."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ruleedit.cli.common import Json, Out, number, print_json, say
 
+if TYPE_CHECKING:
+    from ruleedit.bundle import Card
+
 Group = Annotated[
     list[str] | None, typer.Option("--group", help="A feature by whose values figures are shown; may be repeated.")
+]
+CardFile = Annotated[
+    Path | None,
+    typer.Option("--card", help="JSON with purpose, users, out_of_scope, data, contact, complaints, limits."),
 ]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (bundle, verify):
+    for command in (bundle, verify, card):
         app.command()(command)
 
 
@@ -30,6 +37,7 @@ def bundle(
         bool, typer.Option("--without-rows", help="Put in no rows; then no figure can be worked out again.")
     ] = False,
     group: Group = None,
+    card_file: CardFile = None,
     sign: Annotated[
         Path | None, typer.Option("--sign", help="A file with an Ed25519 private key in hex, which signs the head.")
     ] = None,
@@ -41,7 +49,7 @@ def bundle(
     from ruleedit.files import write_bytes
     from ruleedit.release import load
 
-    chosen = Choices(rows, without_rows, tuple(group or ()))
+    chosen = Choices(rows, without_rows, tuple(group or ()), _card(card_file))
     made = make(load(folder), chosen, key=None if sign is None else _key(sign))
     write_bytes(out, made.content)
     if as_json:
@@ -80,6 +88,46 @@ def verify(
     say(f"head {verdict.head}")
     say(verdict.said)
     return verdict.status
+
+
+def card(
+    folder: Annotated[Path, typer.Argument(metavar="RELEASE", help="A release's folder.")],
+    out: Out,
+    group: Group = None,
+    card_file: CardFile = None,
+    purpose: Annotated[str | None, typer.Option("--purpose", help="What the decisions are for.")] = None,
+    contact: Annotated[str | None, typer.Option("--contact", help="Who answers for it.")] = None,
+    complaints: Annotated[str | None, typer.Option("--complaints", help="Who to complain to.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write a release's model card as an HTML page that prints well; what nobody gave is said to be not given."""
+    from dataclasses import replace
+
+    from ruleedit.bundle import Choices
+    from ruleedit.bundle import card as make
+    from ruleedit.files import write_text
+    from ruleedit.release import load
+
+    told = _card(card_file)
+    told = replace(
+        told,
+        purpose=purpose or told.purpose,
+        contact=contact or told.contact,
+        complaints=complaints or told.complaints,
+    )
+    write_text(out, make(load(folder), Choices(groups=tuple(group or ()), card=told)))
+    if as_json:
+        print_json({"card": told.to_json()})
+        return
+    say(f"{out}: a model card; print it to PDF from a browser")
+
+
+def _card(path: Path | None) -> Card:
+    """The card that a file holds; one that says nothing without a file."""
+    from ruleedit.bundle import Card
+    from ruleedit.files import read_text
+
+    return Card() if path is None else Card.loads(read_text(path, "a card as JSON"), path.name)
 
 
 def _key(path: Path) -> str:

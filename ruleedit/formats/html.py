@@ -6,31 +6,17 @@ but the page's own style sheet, known by its hash.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from ruleedit.conflicts import effective, open_conflicts
 from ruleedit.drafts import Draft
 from ruleedit.formats.cells import Figures, figures
-from ruleedit.rules import Clause, Outcome, Rule, Scalar, Settlement, number_text
+from ruleedit.formats.page import POLICY, STYLE, clause_words, outcome_words, template
+from ruleedit.rules import Rule, Settlement
 
-_STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; color: #1a1a1a; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1, h2 { line-height: 1.2; } h2 { margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #bbb; }
-td, dd { overflow-wrap: anywhere; } td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
-bdi { white-space: pre-wrap; } bdi.name { font-weight: 600; } bdi.value { color: #0b4f8a; }
-.note { color: #555; font-size: .9rem; } tr.off { color: #767676; text-decoration: line-through; }
-dt { font-weight: 600; } code { font-size: .85rem; overflow-wrap: anywhere; }
-@media print { body { margin: 0; max-width: none; font-size: 11pt; } tr { break-inside: avoid; } }
-"""
-_POLICY = "default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; form-action 'none'"
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -81,46 +67,36 @@ A condition doesn't hold for a missing value unless it says so.</p>
 </body>
 </html>
 """
-_WORDS = {
-    "<": "is below",
-    "<=": "is at most",
-    ">": "is above",
-    ">=": "is at least",
-    "=": "is",
-    "!=": "is present and isn't",
-    "in": "is one of",
-    "not in": "is present and none of",
-}
 
 
 def dumps(draft: Draft) -> str:
     """The draft as a report: rules as sentences, outcomes, who asserted what and why, settlements and figures."""
-    page = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False).from_string(_PAGE)
+    page = template(_PAGE)
     rules = effective(draft.rules, draft.schema)
     parts = {name: figures(draft, part) for name, part in (("training", "train"), ("held-out", "holdout"))}
     parts = {name: found for name, found in parts.items() if found}
     rows = [_row(rule, draft, parts) for rule in rules]
     text: str = page.render(
         target=draft.schema.target,
-        default=_outcome(rules.default),
+        default=outcome_words(rules.default),
         conflicts=len(open_conflicts(draft.rules, draft.schema)),
         parts=[name.capitalize() for name in parts],
         rules=[*rows, _default_row(draft, parts)],
         settlements=[_settlement(item) for item in draft.rules.settlements],
         steps=draft.history,
         facts=_facts(draft),
-        style=Markup(_STYLE),
-        policy=_POLICY.format(base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()),
+        style=STYLE,
+        policy=POLICY,
     )
     return text
 
 
 def _row(rule: Rule, draft: Draft, parts: Mapping[str, Mapping[str | None, Figures]]) -> dict[str, Any]:
-    clauses = Markup(" and ").join(map(_clause, rule.clauses))
+    clauses = Markup(" and ").join(map(clause_words, rule.clauses))
     return {
         "id": rule.id,
         "enabled": rule.enabled,
-        "sentence": Markup("If {}, then {}.").format(clauses, _outcome(rule.outcome)),
+        "sentence": Markup("If {}, then {}.").format(clauses, outcome_words(rule.outcome)),
         "source": _source(rule, draft),
         "steps": [step for step in draft.history if any(put.id == rule.id for _, put in step.change.put)],
         "cells": _cells(rule.id, parts),
@@ -128,7 +104,7 @@ def _row(rule: Rule, draft: Draft, parts: Mapping[str, Mapping[str | None, Figur
 
 
 def _default_row(draft: Draft, parts: Mapping[str, Mapping[str | None, Figures]]) -> dict[str, Any]:
-    sentence = Markup("Otherwise {}.").format(_outcome(draft.rules.default))
+    sentence = Markup("Otherwise {}.").format(outcome_words(draft.rules.default))
     steps = [step for step in draft.history if step.change.default is not None]
     said = {"id": "default", "enabled": True, "sentence": sentence, "source": "the rest"}
     return said | {"steps": steps, "cells": _cells(None, parts)}
@@ -156,35 +132,10 @@ def _cells(rule_id: str | None, parts: Mapping[str, Mapping[str | None, Figures]
     return cells
 
 
-def _clause(clause: Clause) -> Markup:
-    """A clause as words; only constants of this file are markup."""
-    name = Markup('<bdi class="name">{}</bdi>').format(clause.feature)
-    if clause.value is None:
-        return name + " " + clause.operator
-    if clause.operator == "between":
-        low, high = map(_value, clause.values)
-        return Markup("{} is from {} to {}").format(name, low, high)
-    return Markup("{} {} {}").format(name, _WORDS[clause.operator], Markup(", ").join(map(_value, clause.values)))
-
-
-def _value(value: Scalar) -> Markup:
-    text = value if isinstance(value, str) else number_text(value)
-    return Markup('<bdi class="value">{}</bdi>').format(text)
-
-
-def _outcome(outcome: Outcome) -> Markup:
-    if outcome.is_model:
-        return Markup("the model's own answer")
-    if outcome.is_class:
-        return _value(outcome.classes[0])
-    shares = (Markup("{} with probability {}").format(_value(name), number_text(p)) for name, p in outcome.weights)
-    return Markup(", ").join(shares)
-
-
 def _settlement(item: Settlement) -> Markup:
     first, second = map(escape, item.rules)
     if item.outcome is not None:
-        said = Markup("where both hold the answer is {}").format(_outcome(item.outcome))
+        said = Markup("where both hold the answer is {}").format(outcome_words(item.outcome))
     else:
         said = Markup("where both hold {} decides").format(item.winner)
     return Markup("<bdi>{}</bdi> and <bdi>{}</bdi>, by {}: {}.").format(first, second, item.strategy, said)
