@@ -287,8 +287,3 @@ class TestNotThereYet:
     def test_ways_into_force_of_later_versions(self, shop: Shop, out: Path, more: list[str]) -> None:
         """Proofs of other modes than graft, and the other two strategies."""
         refused("not-there-yet", "apply", shop.model, shop.edited, "--data", shop.csv, *more, "--out", out)
-
-    @pytest.mark.parametrize("more", [["--method", "glocalx"]])
-    def test_extractions_of_later_versions(self, shop: Shop, out: Path, more: list[str]) -> None:
-        """Merging local rules."""
-        refused("not-there-yet", "extract", shop.model, "--data", shop.csv, *more, "--out", out)

@@ -138,7 +138,9 @@ def extract(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's or release's folder.")],
     data: Data,
     out: Out,
-    method: Annotated[str | None, typer.Option("--method", help="column-generation, aix360-brcg or tree.")] = None,
+    method: Annotated[
+        str | None, typer.Option("--method", help="column-generation, aix360-brcg, tree or glocalx.")
+    ] = None,
     max_clauses: Annotated[int | None, typer.Option("--max-clauses", help="The budget of clauses.")] = None,
     ground: Annotated[Path | None, typer.Option("--ground", help="Rules to carry over.")] = None,
     probabilities: Annotated[

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ruleedit.errors import ExtractionFailed, NoRows, NotThereYet, Refused, did_you_mean
+from ruleedit.errors import ExtractionFailed, NoRows, Refused, did_you_mean
 from ruleedit.matching import Indices, Matrix
 from ruleedit.regions import box_clauses, check_rule, clause_cost, rule_box
 from ruleedit.rules import Outcome, Rule, RuleSet
@@ -45,12 +45,21 @@ def _brcg(task: Task) -> Found:
     return extract_brcg(task)
 
 
+def _glocalx(task: Task) -> Found:
+    from ruleedit.surrogate.glocalx import extract_glocalx
+
+    return extract_glocalx(task)
+
+
 #: The seam for a method of one's own: a function from a `Task` to what it `Found`, by its name.
-EXTRACTORS: dict[str, Extractor] = {"column-generation": _columns, "aix360-brcg": _brcg, "tree": _tree}
-METHODS = ("column-generation", "aix360-brcg", "tree")
+EXTRACTORS: dict[str, Extractor] = {
+    "column-generation": _columns,
+    "aix360-brcg": _brcg,
+    "tree": _tree,
+    "glocalx": _glocalx,
+}
+METHODS = ("column-generation", "aix360-brcg", "tree", "glocalx")
 DEFAULT_METHOD = "column-generation"
-#: A method that a later version brings.
-LATER = ("glocalx",)
 
 
 @dataclass(frozen=True)
@@ -159,8 +168,6 @@ def extract(
     ------
     Refused
         Where the method isn't known or a limit makes no sense.
-    NotThereYet
-        Where the method comes with a later version.
     ExtractionFailed
         Where the model answers only one class on these rows.
 
@@ -168,7 +175,8 @@ def extract(
     ----------
     Dash, Günlük, Wei: *Boolean Decision Rules via Column Generation*, NeurIPS 2018
     (``column-generation`` and, as AIX360 has it, ``aix360-brcg``). Breiman, Friedman, Olshen, Stone:
-    *Classification and Regression Trees*, 1984 (``tree``).
+    *Classification and Regression Trees*, 1984 (``tree``). Setzu et al.: *GLocalX*, Artificial Intelligence 294, 2021
+    (``glocalx``).
     """
     from ruleedit.surrogate.names import named
     from ruleedit.surrogate.probabilities import with_probabilities
@@ -227,8 +235,6 @@ def _extractor(method: str) -> Extractor:
     extractor = EXTRACTORS.get(method)
     if extractor is not None:
         return extractor
-    if method in LATER:
-        raise NotThereYet(f"the method {method!r} comes with a later version; there are {', '.join(EXTRACTORS)}")
     raise Refused(f"no method {method!r}{did_you_mean(method, EXTRACTORS)}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import ruleedit.surrogate
-from ruleedit.errors import ExtractionFailed, NoRows, NotThereYet, Refused
+from ruleedit.errors import ExtractionFailed, NoRows, Refused
 from ruleedit.regions import Box, clauses_box
 from ruleedit.rules import Clause
 from ruleedit.surrogate import DEFAULT_METHOD, EXTRACTORS, METHODS, Found, Task, extract
@@ -46,12 +46,6 @@ def test_an_unknown_method_is_refused_with_the_nearest() -> None:
     """A slip of the pen gets a hint."""
     with pytest.raises(Refused, match="did you mean 'tree'"):
         extract(*CASE.given, method="treee")
-
-
-def test_a_later_method_says_that_it_is_not_there_yet() -> None:
-    """The name is known, and what there is instead."""
-    with pytest.raises(NotThereYet, match="column-generation, aix360-brcg, tree"):
-        extract(*CASE.given, method="glocalx")
 
 
 def test_a_method_of_ones_own_is_one_entry(monkeypatch: pytest.MonkeyPatch) -> None:
