@@ -27,6 +27,16 @@
     │   └── ModelFileRefused            model-file-refused
     ├── ExtractionFailed (ValueError)   extraction-failed
     ├── Cancelled                       cancelled
+    ├── ApiError                        api-error
+    │   ├── ApiInvalid (ValueError)     api-invalid
+    │   ├── ApiDenied                   api-denied
+    │   ├── ApiUnknown (LookupError)    api-unknown
+    │   ├── ApiConflict                 api-conflict
+    │   ├── ApiStale                    api-stale
+    │   ├── ApiBusy                     api-busy
+    │   ├── ApiFailed                   api-failed
+    │   ├── ApiUnreachable              api-unreachable
+    │   └── JobFailed                   job-failed
     ├── Refused (ValueError)            refused
     └── NotThereYet                     not-there-yet
 
@@ -227,6 +237,75 @@ class Cancelled(RuleEditError):
     """Work that somebody stopped."""
 
     code = "cancelled"
+
+
+class ApiError(RuleEditError):
+    """What a service answered to `ruleedit.client` instead of what was asked for.
+
+    ``status`` is the HTTP status, 0 where there was no answer; ``problem`` is the service's own code
+    for the class of error, as in ``value-refused``.
+    """
+
+    code = "api-error"
+
+    def __init__(self, detail: str, *, status: int = 0, problem: str = "") -> None:
+        super().__init__(detail)
+        self.status = status
+        self.problem = problem
+
+
+class ApiInvalid(ApiError, ValueError):
+    """A request that the service refuses as it is (400, 413, 415, 422, 428)."""
+
+    code = "api-invalid"
+
+
+class ApiDenied(ApiError):
+    """A credential that is missing, opens nothing, or isn't enough (401, 403)."""
+
+    code = "api-denied"
+
+
+class ApiUnknown(ApiError, LookupError):
+    """An id or a name of nothing that the service has (404)."""
+
+    code = "api-unknown"
+
+
+class ApiConflict(ApiError):
+    """Something that the present state doesn't allow (409)."""
+
+    code = "api-conflict"
+
+
+class ApiStale(ApiError):
+    """An edit of a revision that is no longer the present one (412): read it again."""
+
+    code = "api-stale"
+
+
+class ApiBusy(ApiError):
+    """A service that is starting or has too much to do (429, 503), after every further try."""
+
+    code = "api-busy"
+
+
+class ApiFailed(ApiError):
+    """Something that failed on the service's side (5xx)."""
+
+    code = "api-failed"
+
+
+class ApiUnreachable(ApiError):
+    """A service that doesn't answer, or not within the time."""
+
+    code = "api-unreachable"
+
+
+class JobFailed(ApiError):
+    """A job that failed or was cancelled; ``problem`` is its error's code."""
+
+    code = "job-failed"
 
 
 class Refused(RuleEditError, ValueError):

@@ -1,0 +1,232 @@
+"""What the service answers, as values; ``raw`` holds all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, overload
+
+Answer = TypeVar("Answer", bound="_Answer")
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """The service's answer as it came."""
+
+    raw: Json = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Dataset(_Answer):
+    """A table that was uploaded."""
+
+    id: str
+    name: str
+    rows: int
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> Dataset:
+        """Read an answer."""
+        return cls(raw, raw["id"], raw["name"], raw["rows"], tuple(raw["columns"]))
+
+
+@dataclass(frozen=True)
+class Model(_Answer):
+    """A model; ``accuracy`` and ``auc`` are on held-out rows, None where they are undefined."""
+
+    id: str
+    name: str
+    dataset: str
+    target: str
+    accuracy: float | None
+    auc: float | None
+
+    @classmethod
+    def of(cls, raw: Json) -> Model:
+        """Read an answer."""
+        held = raw["holdout"]
+        return cls(raw, raw["id"], raw["name"], raw["dataset"], raw["target"], held["accuracy"], held["auc"])
+
+
+@dataclass(frozen=True)
+class Rule(_Answer):
+    """A rule; its text says all."""
+
+    id: str
+    text: str
+    outcome: str
+    asserted: bool
+    enabled: bool
+
+    def __str__(self) -> str:
+        return f"{self.id}: {self.text}"
+
+
+@dataclass(frozen=True)
+class RuleSet(_Answer):
+    """A rule set at one revision, which is the ETag that the next edit is made from."""
+
+    id: str
+    model: str
+    revision: str
+    content: str
+    rules: tuple[Rule, ...]
+    default: str
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> RuleSet:
+        """Read an answer."""
+        rules = tuple(
+            Rule(rule, rule["id"], rule["text"], rule["outcome"], rule["asserted"], rule["enabled"])
+            for rule in raw["rules"]
+        )
+        warnings = tuple(raw["warnings"])
+        return cls(raw, raw["id"], raw["model"], raw["revision"], raw["content"], rules, raw["default"], warnings)
+
+    def __getitem__(self, rule: str) -> Rule:
+        for found in self.rules:
+            if found.id == rule:
+                return found
+        raise KeyError(rule)
+
+
+@dataclass(frozen=True)
+class Impact(_Answer):
+    """What the hard overlay would change on a data set; ``flips`` counts by "from -> to"."""
+
+    rows: int
+    covered: int
+    changed: int
+    flips: Mapping[str, int]
+
+    @classmethod
+    def of(cls, raw: Json) -> Impact:
+        """Read an answer."""
+        return cls(raw, raw["rows"], raw["covered"], raw["changed"], raw["flips"])
+
+
+@dataclass(frozen=True)
+class Conflict(_Answer):
+    """Rules that meet and disagree; ``witness`` is a row that is in both."""
+
+    rules: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    resolved: bool
+    witness: Json | None
+
+    @classmethod
+    def of(cls, raw: Json) -> Conflict:
+        """Read an answer."""
+        return cls(raw, tuple(raw["rules"]), tuple(raw["outcomes"]), raw["resolved"], raw["witness"])
+
+
+@dataclass(frozen=True)
+class Release(_Answer):
+    """A model with the edits in force in one mode; ``report`` is what putting it in force measured."""
+
+    id: str
+    name: str
+    ruleset: str
+    revision: str
+    mode: str
+    state: str
+    report: Json
+
+    @classmethod
+    def of(cls, raw: Json) -> Release:
+        """Read an answer."""
+        fields = (raw[name] for name in ("id", "name", "ruleset", "revision", "mode", "state", "report"))
+        return cls(raw, *fields)
+
+
+@dataclass(frozen=True)
+class Decision(_Answer):
+    """One row's answer; ``change`` says why the outcome isn't the model's own, None where it is."""
+
+    outcome: str
+    probabilities: Mapping[str, float]
+    model_outcome: str | None
+    rule: str | None
+    by: str
+    reasons: tuple[str, ...]
+    reason_codes: tuple[str, ...]
+    change: Json | None
+    warnings: tuple[str, ...]
+    release: str
+    nearest: Json | None
+
+    @classmethod
+    def of(cls, raw: Json) -> Decision:
+        """Read an answer."""
+        return cls(
+            raw=raw,
+            outcome=raw["outcome"],
+            probabilities=raw["probabilities"],
+            model_outcome=raw["model_outcome"],
+            rule=raw["rule"],
+            by=raw["by"],
+            reasons=tuple(raw["reasons"]),
+            reason_codes=tuple(raw["reason_codes"]),
+            change=raw["change"],
+            warnings=tuple(raw["warnings"]),
+            release=raw["release"],
+            nearest=raw.get("nearest"),
+        )
+
+
+@dataclass(frozen=True)
+class Decisions(_Answer, Sequence[Decision]):
+    """The answers to a request, in the order of its rows, and what decided."""
+
+    name: str
+    release: str
+    revision: str | None
+    decisions: tuple[Decision, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> Decisions:
+        """Read an answer."""
+        decisions = tuple(map(Decision.of, raw["decisions"]))
+        return cls(raw, raw["name"], raw["release"], raw["revision"], decisions)
+
+    @overload
+    def __getitem__(self, place: int) -> Decision: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Decision, ...]: ...
+    def __getitem__(self, place: int | slice) -> Decision | tuple[Decision, ...]:
+        return self.decisions[place]
+
+    def __len__(self) -> int:
+        return len(self.decisions)
+
+    def __iter__(self) -> Iterator[Decision]:
+        return iter(self.decisions)
+
+
+@dataclass(frozen=True)
+class Job(_Answer):
+    """Long work as it stands; ``result`` is there once it succeeded."""
+
+    id: str
+    kind: str
+    state: str
+    done: int
+    of_all: int
+    result: Json | None
+    error: Json | None
+
+    @classmethod
+    def of(cls, raw: Json) -> Job:
+        """Read an answer."""
+        progress = raw["progress"]
+        return cls(
+            raw, raw["id"], raw["kind"], raw["state"], progress["done"], progress["of"], raw["result"], raw["error"]
+        )
+
+    @property
+    def ended(self) -> bool:
+        """Whether it won't change any more."""
+        return self.state in ("succeeded", "failed", "cancelled")
