@@ -36,7 +36,7 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
         asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}
         asked |= {"strategy": None, "dataset": table, "seed": 0}
         release = workspace.run("release", asked, watch, SERVICE)["release"]
-        workspace.activate(release, REASON, by=SERVICE)
+        workspace.workflow.activate(release, REASON, by=SERVICE)
 
 
 def prepare(workspace: Workspace, watch: Watch) -> None:

@@ -14,6 +14,8 @@
         ├── Stale                       revision-stale
         ├── PreconditionNeeded          if-match-missing
         ├── StateRefused                state-refused
+        │   ├── ApprovalNeeded          approval-needed
+        │   └── Expired                 release-expired
         ├── KeyInFlight                 idempotency-key-in-flight
         ├── KeyReused                   idempotency-key-reused
         ├── TooLarge                    too-large
@@ -27,6 +29,7 @@
         ├── AccessRefused               access-refused
         │   ├── RoleMissing             role-missing
         │   ├── AccessUndeclared        access-undeclared
+        │   ├── OwnEdit                 own-edit
         │   └── NotLocal                not-local
         ├── DecisionLogFailed           decision-log-failed
         ├── Overloaded                  overloaded
@@ -146,6 +149,18 @@ class KeyReused(ServiceError):
     code = "idempotency-key-reused"
 
 
+class ApprovalNeeded(StateRefused):
+    """A release that nobody has approved, where that is required."""
+
+    code = "approval-needed"
+
+
+class Expired(StateRefused):
+    """A release whose time has passed."""
+
+    code = "release-expired"
+
+
 class TooLarge(ServiceError):
     """A body past its limit."""
 
@@ -210,6 +225,12 @@ class AccessUndeclared(AccessRefused):
     """A route that nobody has said who may use."""
 
     code = "access-undeclared"
+
+
+class OwnEdit(AccessRefused):
+    """An approval by somebody who had a hand in what is approved."""
+
+    code = "own-edit"
 
 
 class NotLocal(AccessRefused):

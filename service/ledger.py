@@ -46,7 +46,7 @@ class ChainLedger:
 
     def _made(self, subject: str, bundle: str) -> Event | None:
         told = ((event, event.detail) for event in self.events if (event.action, event.subject) == (MAKING, subject))
-        return next((event for event, detail in told if detail == {"bundle": bundle}), None)
+        return next((event for event, detail in told if detail is not None and detail.get("bundle") == bundle), None)
 
     def _make(self, subject: str, bundle: str) -> Event:
         with self._repository.change(self._by) as change:

@@ -12,6 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
@@ -28,6 +29,7 @@ from ruleedit.schema import Feature, Schema
 from service.decisionlog import DecisionLog
 from service.drift import Reference
 from service.errors import NothingActive
+from service.store.repository import now, text_of
 from service.traffic import Traffic
 
 Record: TypeAlias = Mapping[str, Any]
@@ -166,6 +168,9 @@ class Serving:
     traffic: Traffic
     #: The revision of the rule set that is in force; None for a model without edits.
     revision: str | None
+    #: When it stops serving, as RFC 3339 text, and what serves from then on: ready, so that no request waits for it.
+    expires: str | None = None
+    then: Serving | None = None
 
     @classmethod
     def of(cls, id: str, name: str, release: Release, reference: Reference | None = None) -> Serving:
@@ -217,8 +222,9 @@ class Answered:
 class Scoring:
     """The releases in service by name; a switch is seen by the next request."""
 
-    def __init__(self, log: DecisionLog | None = None) -> None:
+    def __init__(self, log: DecisionLog | None = None, clock: Callable[[], datetime] = now) -> None:
         self._log = log
+        self._clock = clock
         self._serving: dict[str, Serving] = {}
         self._lock = threading.Lock()
 
@@ -227,9 +233,23 @@ class Scoring:
         with self._lock:
             self._serving = {**self._serving, serving.name: serving}
 
+    def drop(self, name: str) -> None:
+        """Serve nothing under a name from now on."""
+        with self._lock:
+            self._serving = {known: serving for known, serving in self._serving.items() if known != name}
+
+    def find(self, name: str, release: str) -> Serving | None:
+        """A release that is in memory, in service or waiting for another's expiry; None where it isn't."""
+        found = self._serving.get(name)
+        while found is not None and found.id != release:
+            found = found.then
+        return found
+
     def get(self, name: str) -> Serving:
         """The release that serves under a name; raises `NothingActive`."""
         found = self._serving.get(name)
+        while found is not None and found.expires is not None and text_of(self._clock()) >= found.expires:
+            found = found.then
         if found is None:
             raise NothingActive(name)
         return found

@@ -100,6 +100,8 @@ class Settings:
         service may append and nobody may overwrite, it proves more.
     audit_key
         The Ed25519 key that signs them, as PEM; made in the data folder unless given.
+    expiry_seconds
+        The expiry of a release is written down at most so long after it; decisions follow it to the moment.
     publish_seconds
         A head is published this often where the chain has grown: what is cut off sooner leaves no trace.
     keep_keys_hours
@@ -159,6 +161,7 @@ class Settings:
     heads: str = ""
     audit_key: str = ""
     publish_seconds: float = 60.0
+    expiry_seconds: float = 1.0
     keep_keys_hours: float = 24.0
     keep_payloads_days: int = 0
     request_log: bool = True

@@ -141,6 +141,8 @@ class Tasks:
             folder=self._files.put_folder(release_files(found)),
             report={**found.report, "reference": self._keep_reference(found, ruleset.model)},
             state="draft",
+            made_by=request["by"]["name"],
+            expires=request.get("expires"),
         )
         result = {"release": made.id}
 

@@ -7,7 +7,6 @@ gives it (`service.views`).
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -19,7 +18,7 @@ from ruleedit.bundle import Bundle, Choices, bundle
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
-from ruleedit.errors import NotThereYet, Refused, TableError, TargetError, did_you_mean
+from ruleedit.errors import Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
@@ -55,7 +54,7 @@ from service.store.records import (
     Revision,
     RuleSetRecord,
 )
-from service.store.repository import Repository, now, random_id
+from service.store.repository import Repository, now, random_id, text_of
 from service.store.seam import Storage, real_storage
 from service.tasks import Tasks, versions
 from service.views import (
@@ -69,6 +68,7 @@ from service.views import (
     ruleset_item,
     ruleset_view,
 )
+from service.workflow import Workflow
 
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
@@ -97,7 +97,7 @@ class Workspace:
         self._new_id = new_id
         self._claim = Claim(settings.data_dir)
         self._files = Files(settings.data_dir / "files", storage)
-        self._repository = Repository(settings.store, clock, new_id=new_id, storage=storage)
+        self._repository = Repository(settings.store, clock, new_id=new_id, storage=storage, notice=settings.notice)
         self._once = Once(self._repository, clock)
         self._heads = Heads(settings.heads_file, settings.key_file)
         self.audit = Audit(self._repository, self._heads, self._once, clock)
@@ -114,14 +114,13 @@ class Workspace:
         )
         self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
         self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock)
-        self.scoring = Scoring(self._decision_log)
-        self._switching = threading.Lock()
+        self.scoring = Scoring(self._decision_log, clock)
+        self.workflow = Workflow(self._repository, self._shelf, self.scoring, self._once, settings, clock)
         self._waiting_for: str | None = "the active releases are being loaded"
 
     def start(self) -> None:
         """Load the active releases and take up the queued jobs."""
-        for record in self._repository.active():
-            self._serve(record)
+        self.workflow.start()
         self._jobs.start()
         self._schedule.start()
 
@@ -148,6 +147,7 @@ class Workspace:
         chosen = self.settings
         return [
             Chore("publish the head of the audit chain", chosen.publish_seconds, self.audit.publish),
+            Chore("retire what has expired", chosen.expiry_seconds, lambda: self.workflow.retire()),
             Chore("forget old replies", 600.0, lambda: self._once.forget(chosen.keep_keys_hours)),
             Chore("erase old payloads", 3600.0, lambda: self.audit.retain(chosen.keep_payloads_days)),
         ]
@@ -286,7 +286,7 @@ class Workspace:
             closing = None if default is None else read_outcome(default, schema)
             draft, notes = read_rules(content, form, schema, default=closing)
             made = RuleSetRecord(
-                self._new_id("ruleset"), self._repository.moment(), name or record.name, model, draft.revision
+                self._new_id("ruleset"), self._repository.moment(), name or record.name, model, draft.revision, by.name
             )
             payload: dict[str, Any] = {"model": model, "revision": draft.revision, "format": form, "notes": list(notes)}
             payload |= {"hashes": {"file": asked[0], "schema": schema.hash}}
@@ -437,8 +437,12 @@ class Workspace:
         strategy: str | None = None,
         dataset: str | None = None,
         seed: int = 0,
+        expires: datetime | None = None,
     ) -> dict[str, Any]:
-        """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open."""
+        """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open.
+
+        At ``expires`` the release that served before serves again.
+        """
         request: dict[str, Any] = {
             "ruleset": ruleset,
             "revision": revision,
@@ -446,10 +450,11 @@ class Workspace:
             "mode": mode,
             "strategy": strategy,
         }
-        request |= {"dataset": dataset, "seed": seed}
+        request |= {"dataset": dataset, "seed": seed, "expires": None if expires is None else text_of(expires)}
         with self._once.attempt("release", request) as attempt:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
+            self.workflow.check_expiry(request["expires"])
             record = self._ruleset(ruleset)
             draft = self._shelf.draft(ruleset, revision or record.head)
             if mode not in MODES:
@@ -474,50 +479,9 @@ class Workspace:
         """The releases, newest first."""
         return self._page(ReleaseRecord, page, release_view)
 
-    def activate(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
-        """Put a release in service under its name."""
-        with self._switching, self._once.attempt("activate release", name, reason, by.name) as attempt:
-            if attempt.earlier is not None:
-                return dict(attempt.earlier)
-            record = self._repository.get(ReleaseRecord, name, UnknownRelease)
-            # Loaded before anything is said to be in service: a release that can't be loaded never is.
-            serving = self._serving(record)
-            with self._repository.change(by) as change:
-                payload = _released(record) | {"replaces": change.activate(name)}
-                change.happened(Happened("activate release", name, reason, payload))
-                reply = attempt.answer(change, release_view(replace(record, state="active")))
-            self.scoring.put(serving)
-        return dict(reply)
-
-    def roll_back(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
-        """Take the active release out of service; the one that was active before serves again and is returned."""
-        with self._switching, self._once.attempt("roll back release", name, reason, by.name) as attempt:
-            if attempt.earlier is not None:
-                return dict(attempt.earlier)
-            record = self._repository.get(ReleaseRecord, name, UnknownRelease)
-            with self._repository.change(by) as change:
-                earlier = change.roll_back(name)
-                payload = _released(record) | {"reverts": name, "serves_again": earlier.id}
-                change.happened(Happened("roll back release", name, reason, payload))
-                serving = self._serving(earlier)
-                reply = attempt.answer(change, release_view(earlier))
-            self.scoring.put(serving)
-        return dict(reply)
-
-    def approve(self, name: str, *, by: Person) -> dict[str, Any]:
-        """Approve a release: not there yet."""
-        self.release(name)
-        raise NotThereYet("approvals come with a later version; a release can be activated without one")
-
     def serving(self, name: str) -> Serving:
         """The release that decides under a name; raises `NothingActive`."""
         return self.scoring.get(name)
-
-    def _serving(self, record: ReleaseRecord) -> Serving:
-        return Serving.of(record.id, record.name, self._shelf.release(record.id), self._shelf.reference(record))
-
-    def _serve(self, record: ReleaseRecord) -> None:
-        self.scoring.put(self._serving(record))
 
     # --- keys ---------------------------------------------------------------------------------
 
@@ -564,7 +528,7 @@ class Workspace:
 
     def run(self, kind: str, request: dict[str, Any], watch: Watch, by: Person) -> dict[str, Any]:
         """Do the work of a job here and now; returns its result."""
-        made = self.tasks.runners[kind](request, watch)
+        made = self.tasks.runners[kind](request | {"by": by.to_json()}, watch)
         with self._repository.change(by) as change:
             return made(change)
 
@@ -588,9 +552,3 @@ class Workspace:
     def _page(self, kind: type[Record], page: Page, view: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
         records, more = self._repository.page(kind, page.limit, page.before)
         return {"items": [view(record) for record in records], "next": None if more is None else str(more)}
-
-
-def _released(record: ReleaseRecord) -> dict[str, Any]:
-    """What an event says of a release."""
-    names = ("name", "ruleset", "revision", "content", "model", "dataset", "mode", "strategy")
-    return {name: getattr(record, name) for name in names} | {"hashes": {"folder": record.folder}}

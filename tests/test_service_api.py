@@ -187,7 +187,9 @@ def test_an_unknown_id_in_the_path_is_404(api: Api, path: str, code: str) -> Non
         ("/v1/rulesets/none/resolutions", {"strategy": "model"}, "unknown-ruleset"),
         ("/v1/releases/none/activate", {"reason": "x"}, "unknown-release"),
         ("/v1/releases/none/rollback", {"reason": "x"}, "unknown-release"),
-        ("/v1/releases/none/approve", None, "unknown-release"),
+        ("/v1/releases/none/propose", {"reason": "x"}, "unknown-release"),
+        ("/v1/releases/none/approve", {"reason": "x"}, "unknown-release"),
+        ("/v1/releases/none/reject", {"reason": "x"}, "unknown-release"),
         ("/v1/jobs/none/cancel", None, "unknown-job"),
         ("/v1/decisions/none", {"rows": [ROW]}, "no-active-release"),
     ],
@@ -714,17 +716,11 @@ def test_activate_and_roll_back(api: Api, ruleset: dict[str, Any]) -> None:
     refused(api.post(f"/v1/releases/{plain}/rollback", json={"reason": "x"}), 409, "state-refused")
 
 
-@pytest.mark.parametrize("action", ["activate", "rollback"])
+@pytest.mark.parametrize("action", ["activate", "rollback", "propose", "approve", "reject"])
 def test_a_switch_needs_a_reason(api: Api, made: Made, action: str) -> None:
     """422 without one."""
     for body in ({}, {"reason": ""}):
         refused(api.post(f"/v1/releases/{made.release}/{action}", json=body), 422, "request-invalid")
-
-
-def test_approvals_are_not_there_yet(api: Api, made: Made) -> None:
-    """501, and it says so."""
-    problem = refused(api.post(f"/v1/releases/{made.release}/approve"), 501, "not-there-yet")
-    assert "later version" in problem["detail"]
 
 
 def test_decisions_go_on_while_releases_are_switched(api: Api, ruleset: dict[str, Any]) -> None:

@@ -316,6 +316,9 @@ class ReleaseAsked(Asked):
     name: Annotated[str, Field(pattern=RELEASE_NAME)] = Field(description="The name under which it will decide.")
     dataset: Id | None = Field(default=None, description="The model's own unless given.")
     seed: Seed = 0
+    expires: Moment | None = Field(
+        default=None, description="When it stops serving, and what served before serves again: for an emergency."
+    )
 
 
 class ReasonAsked(Asked):
@@ -338,7 +341,12 @@ class ReleaseBody(Told):
     dataset: str
     mode: str
     strategy: str | None
-    state: Literal["draft", "active", "retired"]
+    state: Literal["draft", "proposed", "approved", "active", "retired"]
+    made_by: str
+    expires: str | None
+    proposed_by: str | None
+    approved_by: str | None
+    approved: str | None = Field(description="When.")
     report: dict[str, Any]
 
 
@@ -390,6 +398,16 @@ class PersonBody(Told):
     name: str
     roles: list[str]
     kind: str = Field(description="key, oidc, or local where authentication is off.")
+
+
+class ApprovalBody(Told):
+    """What stands between a release and its service."""
+
+    required: bool = Field(description="Whether it needs an approval to serve.")
+    state: str
+    hands: list[str] = Field(description="Who had a hand in it and so can't approve it.")
+    since: str | None = Field(description="The last approved revision: who edited before it doesn't count.")
+    yours: bool = Field(description="Whether the asker is among them.")
 
 
 class DecisionsAsked(BaseModel):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 
 from ruleedit.bundle import Choices
-from service.api.bodies import JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
+from service.api.bodies import ApprovalBody, JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
 from service.api.common import LOCATION, WRITE, Asking, By, Work, accepted, refuses
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
@@ -32,6 +32,7 @@ def make_release(work: Work, by: By, asked: ReleaseAsked, response: Response) ->
         strategy=asked.strategy,
         dataset=asked.dataset,
         seed=asked.seed,
+        expires=asked.expires,
     )
     return accepted(job, response)
 
@@ -89,8 +90,8 @@ def get_bundle(
     summary="Put a release in service",
 )
 def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
-    """Decide by this release under its name from the next request on."""
-    return work.activate(release, asked.reason, by=by.signing(asked.author))
+    """Decide by this release under its name from the next request on; where required only once it is approved."""
+    return work.workflow.activate(release, asked.reason, by=by.signing(asked.author))
 
 
 @router.post(
@@ -102,15 +103,48 @@ def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> di
 )
 def roll_back_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """The release that was active before under the name serves again; it is the answer."""
-    return work.roll_back(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.roll_back(release, asked.reason, by=by.signing(asked.author))
+
+
+@router.get(
+    "/{release}/approval", response_model=ApprovalBody, responses=refuses(404), summary="Who may approve a release?"
+)
+def get_approval(work: Work, by: By, release: str) -> dict[str, Any]:
+    """Whether approval is required, and who had a hand in the release, so that somebody else has to approve it."""
+    return work.workflow.approval(release, by=by)
+
+
+@router.post(
+    "/{release}/propose",
+    response_model=ReleaseBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Propose a release",
+)
+def propose_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """Ask for the approval of a draft."""
+    return work.workflow.propose(release, asked.reason, by=by.signing(asked.author))
 
 
 @router.post(
     "/{release}/approve",
     response_model=ReleaseBody,
-    responses=refuses(404, 501),
-    summary="Approve a release (not there yet)",
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Approve a release",
 )
-def approve_release(work: Work, by: By, release: str) -> dict[str, Any]:
-    """Approvals come with a later version: the answer is 501."""
-    return work.approve(release, by=by)
+def approve_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """Approve a proposed release: nobody who edited since the last approved revision can, nor who made the release."""
+    return work.workflow.approve(release, asked.reason, by=by.signing(asked.author))
+
+
+@router.post(
+    "/{release}/reject",
+    response_model=ReleaseBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Reject a release",
+)
+def reject_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """Give a proposed release back; it is a draft again."""
+    return work.workflow.reject(release, asked.reason, by=by.signing(asked.author))

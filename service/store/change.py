@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Any, NoReturn, TypeVar
 
 from sqlalchemy import Connection, Row, Table, delete, insert, select, update
@@ -23,6 +23,7 @@ from service.store.records import (
     KeyRecord,
     ModelRecord,
     ReleaseRecord,
+    ReleaseState,
     Revision,
     RuleSetRecord,
 )
@@ -45,14 +46,16 @@ class Abandoned(Exception):
 class Change:
     """What one transaction writes, and by whom; `Repository.change` makes and commits it.
 
-    ``connection`` is for what has no method here. Whoever changes anything says once what `happened`.
+    ``connection`` is for what has no method here; ``notice`` is what every event says
+    beside what happened. Whoever changes anything says once what `happened`.
     """
 
-    def __init__(self, connection: Connection, by: Person, moment: str, event_id: str) -> None:
+    def __init__(self, connection: Connection, by: Person, moment: str, event_id: str, notice: str = "") -> None:
         self.connection = connection
         self.moment = moment
         self._by = by
         self._event_id = event_id
+        self._notice = {"notice": notice} if notice else {}
         self.sealed: chain.Event | None = None
 
     def abandon(self) -> NoReturn:
@@ -72,7 +75,7 @@ class Change:
             action=happened.action,
             subject=happened.subject,
             reason=happened.reason,
-            payload=happened.payload,
+            payload={**happened.payload, **self._notice},
         )
         self.connection.execute(insert(tables.events).values(**asdict(self.sealed)))
 
@@ -123,62 +126,62 @@ class Change:
         ]
         self.connection.execute(insert(tables.revisions), rows)
 
-    # --- releases in service ------------------------------------------------------------------
+    # --- releases -----------------------------------------------------------------------------
+
+    def move_release(self, release: str, before: ReleaseState, after: ReleaseState, **more: str | None) -> None:
+        """Change a release's state, and who changed it; raises `StateRefused` where it is in another state."""
+        table = tables.releases
+        move = update(table).where(table.c.id == release, table.c.state == before).values(state=after, **more)
+        if self.connection.execute(move).rowcount != 1:
+            raise StateRefused(f"the release {release!r} is no longer {before}")
 
     def activate(self, release: str) -> str | None:
         """Put a release in service under its name; returns the one that it takes the place of.
 
         Activating the active one again changes nothing.
         """
-        name = self._release_name(release)
-        serving = self._serving(name)
-        before = serving[-1] if serving else None
+        name = self.release(release).name
+        line = served(self.connection, name)
+        before = line[-1] if line else None
         if before != release:
             self._switch(name, "activate", release, before)
         return before
 
-    def roll_back(self, release: str) -> ReleaseRecord:
-        """Take the active release out of service; the one that was active before serves again, and is returned.
+    def roll_back(self, release: str, servable: Callable[[ReleaseRecord], bool] = lambda _: True) -> ReleaseRecord:
+        """Take the active release out of service; the last ``servable`` one before serves again, and is returned.
 
-        Raises `StateRefused` where the release isn't the active one, or none was active before it.
+        Raises `StateRefused` where the release isn't the active one, or there is none before it.
         """
-        name = self._release_name(release)
-        serving = self._serving(name)
-        if not serving or serving[-1] != release:
+        name = self.release(release).name
+        if not (line := served(self.connection, name)) or line[-1] != release:
             raise StateRefused(f"the release {release!r} isn't active; roll back the active one of {name!r}")
-        if len(serving) < 2:
+        earlier = self.step_down("roll back", release, servable)
+        if earlier is None:
             raise StateRefused(f"no release was active as {name!r} before {release!r}; activate another one")
-        self._switch(name, "roll back", serving[-2], release)
-        table = tables.releases
-        row = self.connection.execute(select(table).where(table.c.id == serving[-2])).one()
-        return record_of(ReleaseRecord, row)
+        return earlier
 
-    def _switch(self, name: str, action: str, new: str, old: str | None) -> None:
+    def step_down(self, action: str, release: str, servable: Callable[[ReleaseRecord], bool]) -> ReleaseRecord | None:
+        """Retire the active release; the last ``servable`` one before serves again, None where there is none."""
+        name = self.release(release).name
+        line = [self.release(earlier) for earlier in served(self.connection, name)[:-1]]
+        earlier = next((record for record in reversed(line) if servable(record)), None)
+        self._switch(name, action, earlier.id if earlier else None, release)
+        return None if earlier is None else replace(earlier, state="active")
+
+    def _switch(self, name: str, action: str, new: str | None, old: str | None) -> None:
         table = tables.releases
         self.connection.execute(update(table).where(table.c.id == old).values(state="retired"))
         self.connection.execute(update(table).where(table.c.id == new).values(state="active"))
         row = {"name": name, "release": new, "action": action, "created": self.moment}
         self.connection.execute(insert(tables.activations).values(**row))
 
-    def _release_name(self, release: str) -> str:
+    def release(self, release: str) -> ReleaseRecord:
+        """A release as it stands in this transaction; raises `UnknownRelease`."""
         table = tables.releases
-        asked = select(table.c.name).where(table.c.id == release)
-        name: str | None = self.connection.execute(asked).scalar_one_or_none()
-        if name is None:
+        row = self.connection.execute(select(table).where(table.c.id == release)).one_or_none()
+        if row is None:
             raise UnknownRelease(release)
-        return name
-
-    def _serving(self, name: str) -> list[str]:
-        """The releases that served under a name and weren't rolled back, the active one last."""
-        table = tables.activations
-        asked = select(table.c.action, table.c.release).where(table.c.name == name).order_by(table.c.number)
-        serving: list[str] = []
-        for action, release in self.connection.execute(asked):
-            if action == "activate":
-                serving.append(release)
-            else:
-                serving.pop()
-        return serving
+        return record_of(ReleaseRecord, row)
 
     # --- keys ---------------------------------------------------------------------------------
 
@@ -204,6 +207,21 @@ class Change:
         table = tables.jobs
         change = update(table).where(table.c.id == job, table.c.state.in_(before))
         return self.connection.execute(change.values(state=after, result=result, error=error)).rowcount == 1
+
+
+def served(connection: Connection, name: str) -> list[str]:
+    """The releases that served under a name and weren't taken back, the active one last."""
+    table = tables.activations
+    asked = select(table.c.action, table.c.release).where(table.c.name == name).order_by(table.c.number)
+    line: list[str] = []
+    for action, release in connection.execute(asked):
+        if action == "activate":
+            line.append(release)
+        else:
+            # Something was taken back, down to the one that serves again, or to nothing.
+            while line and line[-1] != release:
+                line.pop()
+    return line
 
 
 def last_event(connection: Connection) -> chain.Event | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 JobState: TypeAlias = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-ReleaseState: TypeAlias = Literal["draft", "active", "retired"]
+ReleaseState: TypeAlias = Literal["draft", "proposed", "approved", "active", "retired"]
 FINISHED: tuple[JobState, ...] = ("succeeded", "failed", "cancelled")
 
 
@@ -38,13 +38,14 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class RuleSetRecord:
-    """A rule set: its model and its present revision."""
+    """A rule set: its model, its present revision, and who wrote the first; empty where a model's answers did."""
 
     id: str
     created: str
     name: str
     model: str
     head: str
+    author: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,10 @@ class Revision:
 
 @dataclass(frozen=True)
 class ReleaseRecord:
-    """A release: what it was made of, the stored folder, and its state."""
+    """A release: what it was made of, the stored folder, its state, and who made, proposed and approved it.
+
+    ``approved`` is when that was; at ``expires`` it stops serving.
+    """
 
     id: str
     created: str
@@ -76,6 +80,11 @@ class ReleaseRecord:
     folder: str
     report: dict[str, Any]
     state: ReleaseState
+    made_by: str = ""
+    expires: str | None = None
+    proposed_by: str | None = None
+    approved_by: str | None = None
+    approved: str | None = None
 
 
 @dataclass(frozen=True)

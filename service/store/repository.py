@@ -18,7 +18,7 @@ from ruleedit.chain import START, Event, Head
 from service.errors import UnknownResource, UnknownRevision, UnknownRuleSet
 from service.people import Person
 from service.store import tables
-from service.store.change import TABLES, Abandoned, Change, Record, forget_replies, last_event, record_of
+from service.store.change import TABLES, Abandoned, Change, Record, forget_replies, last_event, record_of, served
 from service.store.engine import Database
 from service.store.records import (
     JobRecord,
@@ -63,8 +63,10 @@ class Repository:
         *,
         new_id: Callable[[str], str] = random_id,
         storage: Storage = real_storage,
+        notice: str = "",
     ) -> None:
         self._clock = clock
+        self._notice = notice
         self._new_id = new_id
         self.database = Database(where, storage)
         try:
@@ -88,7 +90,7 @@ class Repository:
     def change(self, by: Person) -> Iterator[Change]:
         """One transaction of a person; whoever opens it says once what `happened`, or abandons it."""
         with contextlib.suppress(Abandoned), self.database.writing() as connection:
-            change = Change(connection, by, self.moment(), self._new_id("event"))
+            change = Change(connection, by, self.moment(), self._new_id("event"), self._notice)
             yield change
             if change.sealed is None:
                 raise AssertionError("a change without its event")
@@ -151,6 +153,22 @@ class Repository:
         asked = select(kept.c.revision, kept.c.created).where(kept.c.ruleset == ruleset).order_by(kept.c.place)
         with self.database.reading() as connection:
             return {row.revision: row.created for row in connection.execute(asked)}
+
+    def line(self, name: str) -> list[ReleaseRecord]:
+        """The releases that served under a name and weren't taken back, the active one last."""
+        table = tables.releases
+        with self.database.reading() as connection:
+            line = served(connection, name)
+            found = {row.id: row for row in connection.execute(select(table).where(table.c.id.in_(line)))}
+        return [record_of(ReleaseRecord, found[release]) for release in line]
+
+    def approved(self, name: str) -> ReleaseRecord | None:
+        """The release that was approved last under a name; None where none was."""
+        table = tables.releases
+        asked = select(table).where(table.c.name == name, table.c.approved.is_not(None))
+        with self.database.reading() as connection:
+            row = connection.execute(asked.order_by(table.c.approved.desc(), table.c.number.desc()).limit(1)).first()
+        return None if row is None else record_of(ReleaseRecord, row)
 
     def active(self) -> list[ReleaseRecord]:
         """The releases in service, one a name."""

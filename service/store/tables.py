@@ -66,6 +66,8 @@ rulesets = _resource(
     Column("document", ForeignKey("documents.hash"), nullable=False),
     # The present revision: the only thing of a rule set that changes.
     _text("head"),
+    # Who wrote the first revision; empty where a model's answers did.
+    Column("author", String, nullable=False, server_default=""),
 )
 
 revisions = Table(
@@ -97,8 +99,13 @@ releases = _resource(
     _text("strategy", nullable=True),
     _text("folder"),
     _json("report"),
-    # draft, active or retired; proposed and approved come with approvals.
+    # draft, proposed, approved, active or retired.
     _text("state"),
+    Column("made_by", String, nullable=False, server_default=""),
+    _text("expires", nullable=True),
+    _text("proposed_by", nullable=True),
+    _text("approved_by", nullable=True),
+    _text("approved", nullable=True),
 )
 
 activations = Table(
@@ -106,7 +113,8 @@ activations = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("name", String, nullable=False, index=True),
-    Column("release", ForeignKey("releases.id"), nullable=False),
+    # The one that serves from then on; none where what was taken back had nothing before it.
+    Column("release", ForeignKey("releases.id"), nullable=True),
     Column("action", String, nullable=False),
     Column("created", String, nullable=False),
     sqlite_autoincrement=True,
