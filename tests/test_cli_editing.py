@@ -158,6 +158,17 @@ class TestShowAndExport:
             same = made if isinstance(made, bytes) else made.encode()
             assert form == "dmn-xlsx" or (tmp_path / form).read_bytes() == same
 
+    def test_a_refused_export_leaves_no_older_one(self, shop: Shop, tmp_path: Path) -> None:
+        """The file of other rules is gone, so that nobody takes it for these; a slip in the command touches nothing."""
+        rules, out = tmp_path / "rules.json", tmp_path / "x.pmml"
+        done("export", shop.rules, "--format", "pmml", "--out", out)
+        done("edit", shop.rules, "new IF age < 30 THEN model", "--reason", "r", "--out", rules)
+        refused("refused", "export", rules, "--format", "pmm", "--out", out)
+        refused("refused", "export", rules, "--format", "pmml", "--dialect", "tsql", "--out", out)
+        assert out.exists()
+        assert "PMML can't say it" in refused("refused", "export", rules, "--format", "pmml", "--out", out)
+        assert not out.exists()
+
     def test_export_as_json_is_the_file(self, shop: Shop, tmp_path: Path) -> None:
         """The canonical format is lossless."""
         found = answer("export", shop.edited, "--format", "json", "--out", tmp_path / "x.json")

@@ -68,13 +68,23 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write the rules in a format of other tools; what a format can't say is refused by name."""
+    """Write the rules in a format of other tools; what a format can't say is refused by name.
+
+    Then no file is left there either, so that the rules of an earlier export aren't taken for these.
+    """
     from ruleedit.files import write_bytes
     from ruleedit.formats import canonical
     from ruleedit.formats import export as write_as
+    from ruleedit.formats.conditions import CannotSay
 
     draft = canonical.read(rules)
-    write_bytes(out, write_as(draft, form, dialect=dialect))
+    try:
+        content = write_as(draft, form, dialect=dialect)
+    except CannotSay:
+        if out.is_file() and not out.is_symlink():
+            out.unlink()
+        raise
+    write_bytes(out, content)
     if as_json:
         print_json({"format": form, "rules": len(draft.rules), "content": draft.content})
         return

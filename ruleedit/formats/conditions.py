@@ -121,9 +121,13 @@ def used_features(rules: RuleSet, schema: Schema) -> tuple[Feature, ...]:
     return tuple(feature for feature in schema.features if feature.name in named)
 
 
+class CannotSay(Refused):
+    """What a format can't express, with the rule or the feature that is in the way."""
+
+
 def refuse(where: str, form: str, why: str) -> NoReturn:
-    """Raise `Refused`: what can't be said in which format, and why."""
-    raise Refused(f"{where}: {form} can't say it, {why}")
+    """Raise `CannotSay`: what can't be said in which format, and why."""
+    raise CannotSay(f"{where}: {form} can't say it, {why}")
 
 
 def refuse_model(rules: RuleSet, form: str, why: str) -> None:
