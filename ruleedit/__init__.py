@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ruleedit.adoption import adopt
     from ruleedit.classifier import OverlayClassifier
+    from ruleedit.compare import compare
     from ruleedit.drafts import Draft
     from ruleedit.edits import edit
     from ruleedit.errors import RuleEditError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ruleedit.inforce import put_in_force
     from ruleedit.local import local_view
     from ruleedit.models import InMemoryModel, TableModel
+    from ruleedit.preview import Preview
     from ruleedit.release import Release
     from ruleedit.retrain.frote import Frote
     from ruleedit.rules import Clause, Outcome, Rule, RuleSet
@@ -38,6 +40,7 @@ _HOMES = {
     "InMemoryModel": "models",
     "Outcome": "rules",
     "OverlayClassifier": "classifier",
+    "Preview": "preview",
     "Release": "release",
     "Rule": "rules",
     "RuleEditError": "errors",
@@ -46,6 +49,7 @@ _HOMES = {
     "Schema": "schema",
     "TableModel": "models",
     "adopt": "adoption",
+    "compare": "compare",
     "edit": "edits",
     "encode": "tables",
     "extract_rules": "workflow",
@@ -66,6 +70,7 @@ __all__ = [
     "InMemoryModel",
     "Outcome",
     "OverlayClassifier",
+    "Preview",
     "Release",
     "Rule",
     "RuleEditError",
@@ -74,6 +79,7 @@ __all__ = [
     "Schema",
     "TableModel",
     "adopt",
+    "compare",
     "edit",
     "encode",
     "extract_rules",

@@ -266,17 +266,6 @@ class TestUsage:
 
 class TestNotThereYet:
     @pytest.mark.parametrize(
-        "arguments",
-        [
-            ["compare", "A", "B", "--data", "DATA", "--json"],
-            ["compare"],
-        ],
-    )
-    def test_commands_of_later_versions_take_any_arguments(self, arguments: list[str]) -> None:
-        """They say so, with status 2, and look at nothing."""
-        assert f"'{arguments[0]}' comes with a later version" in refused("not-there-yet", *arguments)
-
-    @pytest.mark.parametrize(
         "more",
         [
             ["--mode", "overlay-hard", "--prove"],

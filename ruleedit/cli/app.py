@@ -16,7 +16,7 @@ from typing import Any
 import typer
 import typer.main
 
-from ruleedit.cli import auditing, deciding, demo, editing, importing, learning, showing
+from ruleedit.cli import auditing, comparing, deciding, demo, editing, importing, learning, showing
 from ruleedit.cli.common import plain
 from ruleedit.errors import RuleEditError
 
@@ -34,7 +34,7 @@ def build() -> Any:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for room in (demo, learning, editing, importing, deciding, auditing, showing):
+    for room in (demo, learning, editing, importing, comparing, deciding, auditing, showing):
         room.register(app)
     for entry in sorted(entry_points(group=COMMANDS), key=lambda entry: entry.name):
         app.command(entry.name)(entry.load())

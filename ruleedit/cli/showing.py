@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
-from ruleedit.errors import NotThereYet
 from ruleedit.formats import EXPORTS
 
 if TYPE_CHECKING:
@@ -22,11 +21,6 @@ def register(app: typer.Typer) -> None:
     """Add the commands."""
     for command in (show, history, export):
         app.command()(command)
-    for name, what in (("compare", "shows where two releases differ"),):
-        app.command(name, help=f"Not there yet: {what}.", context_settings=_ANYTHING)(_later(name))
-
-
-_ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 def show(rules: RuleFile, as_json: Json = False) -> None:
@@ -126,10 +120,3 @@ def _figures(draft: Draft) -> dict[str, tuple[str, str]]:
     if default:
         found["default"] = (number(default["decided"]), share(default["precision"]))
     return found
-
-
-def _later(name: str) -> Callable[[typer.Context], None]:
-    def later(context: typer.Context) -> None:
-        raise NotThereYet(f"the command {name!r} comes with a later version")
-
-    return later
