@@ -11,15 +11,12 @@ more. Everything here looks at the rule set alone, never at data or at how it ca
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from ruleedit.errors import ConflictsOpen
-from ruleedit.meeting import Pairs, meeting
-from ruleedit.overlaps import Entry, Exceptions, Relations
+from ruleedit.overlaps import Entry, Exceptions, Relations, meeting_bits, places, turned
 from ruleedit.regions import Box, Part, Region, box_clauses, box_text, rule_box
 from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
 from ruleedit.schema import Schema
@@ -90,19 +87,22 @@ class Conflicts:
         self._settled = {settlement.rules: settlement for settlement in rules.settlements}
 
     @cached_property
-    def meets(self) -> Pairs:
-        """Which asserted rules meet, extracted rules aside; shape (asserted, asserted)."""
-        return meeting(self.boxes)
+    def meets(self) -> tuple[int, ...]:
+        """Per asserted rule the others that it meets, extracted rules aside; sets of rules are bits by place."""
+        return tuple(bits & ~(1 << place) for place, bits in enumerate(meeting_bits(self.boxes, self.boxes)))
 
     @cached_property
-    def disagreeing(self) -> Pairs:
-        """Which of them meet and say something else, the earlier one by rows; shape (asserted, asserted)."""
-        numbers: dict[Outcome, int] = {}
-        says = np.array([numbers.setdefault(rule.outcome, len(numbers)) for rule in self.asserted], dtype=np.intp)
-        found: Pairs = np.triu(self.meets & (says[:, None] != says), 1)
+    def disagreeing(self) -> tuple[int, ...]:
+        """Per asserted rule the later ones that it meets and that say something else."""
+        alike: dict[Outcome, int] = {}
+        for place, rule in enumerate(self.asserted):
+            alike[rule.outcome] = alike.get(rule.outcome, 0) | 1 << place
+        found = [
+            self.meets[place] & ~alike[rule.outcome] & -(1 << place + 1) for place, rule in enumerate(self.asserted)
+        ]
         for one, other in self._remainders():
-            found[one, other] = False
-        return found
+            found[one] &= ~(1 << other)
+        return tuple(found)
 
     @cached_property
     def pairs(self) -> dict[tuple[str, str], Settlement | None]:
@@ -162,30 +162,28 @@ class Conflicts:
     @cached_property
     def relations(self) -> Relations:
         """How the asserted rules stand to each other, for `ruleedit.overlaps`."""
-        many = len(self.asserted)
-        beaten = np.zeros((many, many), dtype=bool)
+        beaten = [0] * len(self.asserted)
         settled: dict[tuple[int, int], Outcome] = {}
-        against = self.disagreeing | self.disagreeing.T
-        is_open = against.copy()
+        later = list(self.disagreeing)
         for (one, other), settlement in zip(_true(self.disagreeing), self.pairs.values(), strict=True):
             if settlement is None:
                 continue
-            is_open[one, other] = is_open[other, one] = False
+            later[one] ^= 1 << other
             if settlement.outcome is not None:
                 settled[one, other] = settlement.outcome
             else:
                 lost = one if settlement.winner == self.asserted[other].id else other
-                beaten[lost, one + other - lost] = True
+                beaten[lost] |= 1 << one + other - lost
         for one, other in self._remainders():
-            beaten[other, one] = self.meets[one, other]
+            beaten[other] |= self.meets[other] & 1 << one
         return Relations(
             boxes=self.boxes,
             outcomes=tuple(rule.outcome for rule in self.asserted),
             asserts=tuple(rule.asserts for rule in self.asserted),
-            meets=_bits(self.meets & ~np.eye(many, dtype=bool)),
-            against=_bits(against),
-            beaten=_bits(beaten),
-            open=_bits(is_open),
+            meets=self.meets,
+            against=_both_ways(self.disagreeing),
+            beaten=tuple(beaten),
+            open=_both_ways(later),
             settled=settled,
         )
 
@@ -201,22 +199,16 @@ class Conflicts:
                 yield parent, number
 
     def _conflicting_pairs(self) -> Iterator[Conflict]:
-        taken = self._taken()
+        extracted = self._ahead[-1] if self._ahead else ()
+        met = meeting_bits(self.boxes, extracted)
         for (one, other), (pair, settlement) in zip(_true(self.disagreeing), self.pairs.items(), strict=True):
             outcomes = (self.asserted[one].outcome, self.asserted[other].outcome)
             boxes = (self.boxes[one], self.boxes[other])
             found = Conflict(pair, outcomes, boxes, self._ahead[one], settlement)
-            if not taken[one, other] or not found.region.is_empty:
+            # Only where extracted rules ahead of both meet both might they take every row.
+            taken = met[one] & met[other] & ((1 << len(self._ahead[one])) - 1)
+            if not taken or not found.region.is_empty:
                 yield found
-
-    def _taken(self) -> Pairs:
-        """Pairs of which extracted rules ahead of both might take every row; shape (asserted, asserted)."""
-        found = np.zeros((len(self.asserted),) * 2, dtype=bool)
-        if self._ahead and self._ahead[-1]:
-            met = meeting(self.boxes, self._ahead[-1])
-            for one, ahead in enumerate(self._ahead):
-                found[one] = (met[one, : len(ahead)] & met[:, : len(ahead)]).any(axis=1)
-        return found
 
     def _knots(self) -> Iterator[Conflict]:
         """What goes beyond the pairs that are open: settlements that contradict each other, and rows between them."""
@@ -242,8 +234,10 @@ class Conflicts:
 
     def _alongside(self) -> list[int]:
         """Per rule the later ones that no extracted rule parts from it, as bits with its own."""
-        same = np.equal.outer(*(np.array([len(ahead) for ahead in self._ahead], dtype=np.intp),) * 2)
-        return list(_bits(np.triu(same)))
+        many: dict[int, int] = {}
+        for place, ahead in enumerate(self._ahead):
+            many[len(ahead)] = many.get(len(ahead), 0) | 1 << place
+        return [many[len(ahead)] & -(1 << place) for place, ahead in enumerate(self._ahead)]
 
 
 def find_conflicts(rules: RuleSet, schema: Schema) -> tuple[Conflict, ...]:
@@ -321,12 +315,10 @@ def _common(boxes: Iterable[Box]) -> Box:
     return functools.reduce(Box.intersect, boxes, Box())
 
 
-def _true(relation: Pairs) -> list[tuple[int, int]]:
+def _true(relation: Sequence[int]) -> Iterator[tuple[int, int]]:
     """The pairs of places for which a relation is true, row by row."""
-    return list(zip(*(axis.tolist() for axis in np.nonzero(relation)), strict=True))
+    return ((one, other) for one, bits in enumerate(relation) for other in places(bits))
 
 
-def _bits(relation: Pairs) -> tuple[int, ...]:
-    """Each row of a relation as an integer with a bit for each place."""
-    packed = np.packbits(relation, axis=1, bitorder="little")
-    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+def _both_ways(relation: Sequence[int]) -> tuple[int, ...]:
+    return tuple(bits | back for bits, back in zip(relation, turned(relation), strict=True))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ruleedit.doubts import doubts
 from ruleedit.drafts import Draft
 from ruleedit.errors import NotThereYet, Refused, TargetError, did_you_mean
 from ruleedit.evidence import Evidence
@@ -176,6 +177,9 @@ def _effect(
         by_rule = {one.rule: one.to_json() for one in moves(release.mover, answers)}
         report["feedback"] = [item | by_rule.get(item["rule"], {}) for item in report["feedback"]]
     report["feedback_by_parent"] = _by_parent(release, report["feedback"])
+    assert release.draft is not None
+    against = doubts(release.draft, asked, rows, truth, own.outcomes, answers.outcomes)
+    report["doubts"] = [doubt.to_json() for doubt in against]
     return report
 
 

@@ -52,6 +52,12 @@ def _solid(boxes: Sequence[Box]) -> npt.NDArray[np.bool_]:
     return np.array([not box.is_empty for box in boxes], dtype=bool)
 
 
+def row_bits(pairs: Pairs) -> tuple[int, ...]:
+    """Each row of a table of pairs as an integer with a bit for each column."""
+    packed = np.packbits(pairs, axis=1, bitorder="little")
+    return tuple(int.from_bytes(row.tobytes(), "little") for row in packed)
+
+
 def _named(boxes: Sequence[Box]) -> set[str]:
     return {name for box in boxes for name in box.by_feature}
 

@@ -22,6 +22,8 @@ from ruleedit.rules import Outcome
 
 #: The most sets of overlapping rules that are written out one by one; settling by priority needs none of them.
 MOST_OVERLAPS = 20_000
+#: So many pairs of boxes are compared one by one, which takes less time than importing numpy for them.
+FEW_PAIRS = 1_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Relations:
     @cached_property
     def beats(self) -> tuple[int, ...]:
         """Per rule the rules that it beats."""
-        return _turned(self.beaten)
+        return turned(self.beaten)
 
     @cached_property
     def alike(self) -> dict[Outcome, int]:
@@ -184,7 +186,7 @@ class Exceptions:
             (outcome,) = between
             assert outcome is not None
             partners = relations.partners[outcome]
-            same = not any(relations.against[place] & possible & ~partners[place] for place in _places(possible))
+            same = not any(relations.against[place] & possible & ~partners[place] for place in places(possible))
         else:
             outcome = relations.outcomes[sure[0]]
             same = not possible & ~relations.alike[outcome]
@@ -200,7 +202,7 @@ class Exceptions:
         if not any(not relations.beaten[place] & others for place in held):
             return False
         possible = self._unbeaten(node, others) | sum(1 << place for place in held)
-        quarrels = [(place, relations.against[place] & possible) for place in _places(possible)]
+        quarrels = [(place, relations.against[place] & possible) for place in places(possible)]
         quarrels = [(place, others) for place, others in quarrels if others]
         return not quarrels or any(
             not any(others & ~partners[place] for place, others in quarrels) for partners in relations.partners.values()
@@ -234,19 +236,28 @@ class Exceptions:
         for place in held:
             touching |= relations.beaten[place] & others | relations.against[place] & rest
         there = others | node.inside
-        return max(_places(touching or rest), key=lambda place: ((relations.beats[place] & there).bit_count(), -place))
+        return max(places(touching or rest), key=lambda place: ((relations.beats[place] & there).bit_count(), -place))
 
 
-def _turned(relation: Sequence[int]) -> tuple[int, ...]:
+def meeting_bits(boxes: Sequence[Box], others: Sequence[Box]) -> tuple[int, ...]:
+    """Per box those of the others that it meets, as bits."""
+    if len(boxes) * len(others) <= FEW_PAIRS:
+        return tuple(sum(1 << place for place, other in enumerate(others) if box.meets(other)) for box in boxes)
+    from ruleedit.meeting import meeting, row_bits
+
+    return row_bits(meeting(boxes, others))
+
+
+def turned(relation: Sequence[int]) -> tuple[int, ...]:
     """The relation the other way round."""
     found = [0] * len(relation)
     for place, bits in enumerate(relation):
-        for other in _places(bits):
+        for other in places(bits):
             found[other] |= 1 << place
     return tuple(found)
 
 
-def _places(bits: int) -> Iterator[int]:
+def places(bits: int) -> Iterator[int]:
     """The places of the bits that are set, ascending."""
     while bits:
         lowest = bits & -bits

@@ -10,23 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ruleedit.bits import MOST_MASKS, Bits, Masks, count, packed, unpacked
 from ruleedit.conflicts import Overlap, effective, overlaps
 from ruleedit.errors import Refused
 from ruleedit.impact import RuleImpact, by_parent
-from ruleedit.matching import Indices, Mask, Matrix, decide, set_mask
-from ruleedit.regions import ValueSet, clauses_box
+from ruleedit.matching import Indices, Mask, Matrix, decide
+from ruleedit.regions import Box, clauses_box
 from ruleedit.rules import MODEL, Clause, Outcome, RuleSet, value_text
 from ruleedit.schema import Schema
-
-T = TypeVar("T")
-Bits: TypeAlias = npt.NDArray[np.uint64]
-#: How many masks of clauses and rules a preview remembers; one of a million rows is 125 kB.
-MOST_MASKS = 1_000
 
 
 @dataclass(frozen=True)
@@ -74,7 +70,7 @@ class Glance:
     @property
     def mask(self) -> Mask:
         """The rows whose decision changes; shape (n,)."""
-        return _unpacked(self.changed_bits, self.rows)
+        return unpacked(self.changed_bits, self.rows)
 
     def to_json(self) -> dict[str, Any]:
         """As the API gives it: the keys of an impact, and more."""
@@ -123,7 +119,7 @@ class Preview:
     subgroups : mapping of str to Mask, optional
         Masks (n,) of rows whose rates are shown; `subgroup_masks` makes them of a feature's values.
 
-    Memory is an eighth of a byte a row for each clause and rule seen, at most `MOST_MASKS` of them.
+    Memory is an eighth of a byte a row for each clause and rule seen, at most `ruleedit.bits.MOST_MASKS` of them.
     """
 
     def __init__(
@@ -138,17 +134,15 @@ class Preview:
     ) -> None:
         self.base = base
         self.schema = schema
-        self._rows = np.asfortranarray(rows)
-        self._sets: dict[tuple[str, ValueSet], Bits] = {}
-        self._rules: dict[tuple[Clause, ...], Bits] = {}
-        self._all = _packed(np.ones(len(rows), dtype=bool))
-        self._none = np.zeros_like(self._all)
+        self._masks = Masks(rows, schema)
+        self._boxes: dict[tuple[Clause, ...], Box] = {}
+        self._all, self._none = self._masks.all, self._masks.none
         self._model = self._by_class(outcomes)
         self._truth = None if truth is None else self._by_class(truth)
-        self._groups = {name: _packed(mask) for name, mask in (subgroups or {}).items()}
-        place = decide(base, self._rows, schema)
+        self._groups = {name: packed(mask) for name, mask in (subgroups or {}).items()}
+        place = decide(base, self._masks.rows, schema)
         #: Per base rule the rows that it decided.
-        self._decided = {rule.id: _packed(place == at) for at, rule in enumerate(base.rules) if rule.enabled}
+        self._decided = {rule.id: packed(place == at) for at, rule in enumerate(base.rules) if rule.enabled}
         self._said = self._base_answers()
         self._said_class = [self._none.copy() for _ in schema.classes]
         for outcome, bits in self._said.items():
@@ -172,9 +166,9 @@ class Preview:
             elif top is not None:
                 code = classes.index(top)
                 asked[code] |= one.bits
-                changed = _count(one.bits & ~self._model[code])
+                changed = count(one.bits & ~self._model[code])
             before = by_rule.get((one.rule, one.kind), RuleImpact(one.rule, one.kind, 0, 0))
-            covered = before.covered + _count(one.bits)
+            covered = before.covered + count(one.bits)
             by_rule[one.rule, one.kind] = RuleImpact(one.rule, one.kind, covered, before.changed + changed)
         held = tuple(impact for impact in by_rule.values() if impact.covered)
         return self._glance(asked, undecided, held, edited)
@@ -183,25 +177,25 @@ class Preview:
         classes = self.schema.classes
         covered = np.bitwise_or.reduce(asked)
         changed = [bits & ~own for bits, own in zip(asked, self._model, strict=True)]
-        by_edit = sum(_count(bits & ~said) for bits, said in zip(changed, self._said_class, strict=True))
+        by_edit = sum(count(bits & ~said) for bits, said in zip(changed, self._said_class, strict=True))
         after = [(own & ~covered) | bits for own, bits in zip(self._model, asked, strict=True)]
         flips = {
-            (classes[old], classes[new]): _count(own & bits)
+            (classes[old], classes[new]): count(own & bits)
             for old, own in enumerate(self._model)
             for new, bits in enumerate(changed)
             if old != new
         }
         everything = np.bitwise_or.reduce(changed)
         return Glance(
-            rows=len(self._rows),
-            covered=_count(covered),
+            rows=len(self._masks.rows),
+            covered=count(covered),
             changed_by_edit=by_edit,
-            changed_by_assertion=_count(everything) - by_edit,
-            undecided=_count(undecided),
+            changed_by_assertion=count(everything) - by_edit,
+            undecided=count(undecided),
             flips={pair: count for pair, count in flips.items() if count},
             by_rule=by_rule,
             subgroups=tuple(
-                Rates(name, _count(mask), self._before[name], self._rates(after, mask))
+                Rates(name, count(mask), self._before[name], self._rates(after, mask))
                 for name, mask in self._groups.items()
             ),
             confusion_before=self._confusion,
@@ -257,22 +251,12 @@ class Preview:
 
     def _covered(self, clauses: tuple[Clause, ...]) -> Bits:
         """The rows for which every clause is true."""
-        found = self._rules.get(clauses)
-        if found is None:
-            box = clauses_box(clauses, self.schema)
-            found = self._all
-            for name, values in box.sets:
-                found = found & self._valued(name, values)
-            _remember(self._rules, clauses, found)
-        return found
-
-    def _valued(self, name: str, values: ValueSet) -> Bits:
-        found = self._sets.get((name, values))
-        if found is None:
-            place = self.schema.index(name)
-            found = _packed(set_mask(values, self._rows[:, place], self.schema.features[place]))
-            _remember(self._sets, (name, values), found)
-        return found
+        box = self._boxes.get(clauses)
+        if box is None:
+            while len(self._boxes) >= MOST_MASKS:
+                del self._boxes[next(iter(self._boxes))]
+            box = self._boxes[clauses] = clauses_box(clauses, self.schema)
+        return self._masks.box(box)
 
     def _base_answers(self) -> dict[Outcome, Bits]:
         """What the base says, settlements included: the rows of each outcome."""
@@ -287,10 +271,10 @@ class Preview:
         return said
 
     def _by_class(self, codes: Indices) -> list[Bits]:
-        return [_packed(codes == code) for code in range(len(self.schema.classes))]
+        return [packed(codes == code) for code in range(len(self.schema.classes))]
 
     def _rates(self, decided: Sequence[Bits], mask: Bits) -> dict[str, int]:
-        return {name: _count(bits & mask) for name, bits in zip(self.schema.classes, decided, strict=True)}
+        return {name: count(bits & mask) for name, bits in zip(self.schema.classes, decided, strict=True)}
 
 
 def subgroup_masks(rows: Matrix, schema: Schema, name: str) -> dict[str, Mask]:
@@ -305,28 +289,5 @@ def subgroup_masks(rows: Matrix, schema: Schema, name: str) -> dict[str, Mask]:
     return masks
 
 
-def _remember(known: dict[T, Bits], key: T, bits: Bits) -> None:
-    """Keep a mask, and the newest ones alone."""
-    while len(known) >= MOST_MASKS:
-        del known[next(iter(known))]
-    known[key] = bits
-
-
-def _packed(mask: Mask) -> Bits:
-    """A mask (n,) as bits, 64 rows a word; the last word is filled up with 0."""
-    packed = np.packbits(mask)
-    words = np.zeros(-(-len(mask) // 64), dtype=np.uint64)
-    words.view(np.uint8)[: len(packed)] = packed
-    return words
-
-
-def _unpacked(bits: Bits, rows: int) -> Mask:
-    return np.unpackbits(bits.view(np.uint8), count=rows).astype(bool)
-
-
-def _count(bits: Bits) -> int:
-    return int(np.bitwise_count(bits).sum())
-
-
 def _crossed(truth: Sequence[Bits], decided: Sequence[Bits]) -> npt.NDArray[np.int64]:
-    return np.array([[_count(true & bits) for bits in decided] for true in truth], dtype=np.int64)
+    return np.array([[count(true & bits) for bits in decided] for true in truth], dtype=np.int64)

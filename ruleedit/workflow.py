@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from ruleedit.bits import Masks, count
 from ruleedit.conflicts import Conflict
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit, read_weights
 from ruleedit.errors import Refused, RuleTextError, SettlementRefused
 from ruleedit.ground import Ground, carried_over, ground_of, standings
-from ruleedit.matching import Indices, Matrix, region_mask
+from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes, split_points
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Schema
 from ruleedit.settling import resolve
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
-from ruleedit.tables import encode, read
 from ruleedit.text import parse_outcome
 from ruleedit.training import stratified_quarter
 
@@ -141,16 +140,26 @@ def add_rules(draft: Draft, rules: RuleSet, *, reason: str, author: str) -> Draf
     return edit(draft, [f"new {rule}" for rule in rules.enabled], reason=reason, author=author)
 
 
-def conflict_rows(found: Sequence[Conflict], schema: Schema, data: str | Path | None) -> list[int | None]:
-    """How many rows of a table each conflict holds; None where no table is given."""
-    if data is None:
+def conflict_rows(found: Sequence[Conflict], schema: Schema, rows: Matrix | None) -> list[int | None]:
+    """How many encoded rows (n, features) each conflict holds; None where no table is given."""
+    if rows is None:
         return [None] * len(found)
-    rows = encode(read(data), schema)
-    return [int(region_mask(conflict.region, rows, schema).sum()) for conflict in found]
+    masks = Masks(rows, schema)
+    counts: list[int | None] = []
+    for conflict in found:
+        bits = masks.all
+        for box in conflict.boxes:
+            bits = bits & masks.box(box)
+        for box in conflict.holes:
+            bits = bits & ~masks.box(box)
+        counts.append(count(bits))
+    return counts
 
 
-def conflict_json(conflict: Conflict, schema: Schema, rows: int | None) -> dict[str, Any]:
-    """A conflict as the command line and the API give it."""
+def conflict_json(
+    conflict: Conflict, schema: Schema, rows: int | None, wrote: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """A conflict as the command line and the API give it; ``wrote`` says who wrote each rule last."""
     return {
         "rules": list(conflict.rules),
         "outcomes": [str(outcome) for outcome in conflict.outcomes],
@@ -158,4 +167,5 @@ def conflict_json(conflict: Conflict, schema: Schema, rows: int | None) -> dict[
         "witness": conflict.region.witness(schema),
         "resolved": conflict.resolved,
         "strategy": conflict.settlement.strategy if conflict.settlement else None,
+        "authors": [(wrote or {}).get(rule) for rule in conflict.rules],
     }

@@ -15,19 +15,21 @@ from typing import Any, BinaryIO, Literal
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ruleedit.bundle import Bundle, Choices, bundle
+from ruleedit.compare import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
+from ruleedit.doubts import authors, doubts
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
+from ruleedit.findings import findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
-from ruleedit.matching import region_mask
 from ruleedit.release import MODES
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
-from ruleedit.workflow import conflict_json, read_outcome, resolve_conflicts
+from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.audit import Audit
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
@@ -41,7 +43,7 @@ from service.people import Person, Role
 from service.schedule import Chore, Schedule, run
 from service.scoring import Scoring, Serving
 from service.settings import Settings
-from service.shelf import Shelf
+from service.shelf import Shelf, truth_or_none
 from service.store.change import Record
 from service.store.files import Claim, Files
 from service.store.records import (
@@ -358,18 +360,21 @@ class Workspace:
         draft = self._shelf.draft(name, revision or record.head)
         table = self._shelf.table(dataset or self._training_table(record), record.model)
         asked = feedback(draft.base, draft.rules, draft.schema)
-        return impact(asked, table.rows, table.outcomes).to_json() | {"revision": draft.revision}
+        found = impact(asked, table.rows, table.outcomes)
+        against = doubts(draft, asked, table.rows, table.truth, found.before, found.after)
+        told = found.to_json() | {"doubts": [doubt.to_json() for doubt in against]}
+        return told | {"revision": draft.revision}
 
     def conflicts(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
         """The conflicts of a revision, with the rows that each holds where a data set is named."""
         record = self._ruleset(name)
         draft = self._shelf.draft(name, revision or record.head)
         rows = None if dataset is None else self._shelf.table(dataset, record.model).rows
-        found = []
-        for conflict in find_conflicts(draft.rules, draft.schema):
-            count = None if rows is None else int(region_mask(conflict.region, rows, draft.schema).sum())
-            found.append(conflict_json(conflict, draft.schema, count))
-        return {"revision": draft.revision, "conflicts": found}
+        found, wrote = find_conflicts(draft.rules, draft.schema), authors(draft)
+        counts = conflict_rows(found, draft.schema, rows)
+        told = [conflict_json(one, draft.schema, many, wrote) for one, many in zip(found, counts, strict=True)]
+        noticed = [one.to_json(draft.schema, rows) for one in findings(draft)]
+        return {"revision": draft.revision, "conflicts": told, "findings": noticed}
 
     def history(self, name: str) -> dict[str, Any]:
         """Who changed what, when and why."""
@@ -474,6 +479,13 @@ class Workspace:
         record = self._repository.get(ReleaseRecord, name, UnknownRelease)
         ledger = ChainLedger(self._repository, self._heads, by)
         return bundle(self._shelf.release(record.id), choices, name=record.id, ledger=ledger)
+
+    def compare(self, name: str, other: str, dataset: str | None, seed: int) -> dict[str, Any]:
+        """Where two releases differ on a data set, the first one's own unless another is named."""
+        record = self._repository.get(ReleaseRecord, name, UnknownRelease)
+        before, after = self._shelf.release(name), self._shelf.release(other)
+        frame = self._shelf.frame(dataset or record.dataset)
+        return compare(before, after, frame, truth=truth_or_none(frame, before.schema), seed=seed).to_json()
 
     def releases(self, page: Page) -> dict[str, Any]:
         """The releases, newest first."""

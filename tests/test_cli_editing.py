@@ -233,7 +233,7 @@ class TestConflicts:
     def test_none_is_fine(self, shop: Shop) -> None:
         """Status 0, and nothing to show."""
         assert done("conflicts", shop.rules).out == "no conflicts\n"
-        assert answer("conflicts", shop.rules) == {"conflicts": []}
+        assert answer("conflicts", shop.rules) == {"conflicts": [], "findings": []}
 
     def test_applying_an_open_one_is_refused(self, shop: Shop, two: Path, tmp_path: Path) -> None:
         """Nothing unresolved is put in force."""

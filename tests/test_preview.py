@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from ruleedit import preview as previewing
+from ruleedit import bits, preview
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Refused, UnknownFeature
@@ -62,10 +62,10 @@ def test_a_preview_is_the_full_impact(batch: int, count: Callable[[int, int], in
             start = Draft.of(later.rules, schema) if later.rules.rules else start
         rows = encoded(make_small_rows(dice, schema, dice.number(0, 150)), schema)
         own = outcomes(Fake.of(schema), rows)
-        preview = Preview(start.base, schema, rows, own)
+        seen = Preview(start.base, schema, rows, own)
         for draft in strategies.make_session(dice, start, most=6):
             asked = feedback(start.base, draft.rules, schema)
-            check(preview.of(draft.rules), impact(asked, rows, own), asked)
+            check(seen.of(draft.rules), impact(asked, rows, own), asked)
             previews += 1
     assert previews > 60
 
@@ -103,26 +103,27 @@ def draft_of(*texts: str) -> Draft:
 def test_an_edit_reads_only_the_column_that_it_is_about(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was seen before is not worked out again."""
     read: list[str] = []
-    real = previewing.set_mask
-    monkeypatch.setattr(previewing, "set_mask", lambda *given: (read.append(given[2].name), real(*given))[1])
+    real = bits.set_mask
+    monkeypatch.setattr(bits, "set_mask", lambda *given: (read.append(given[2].name), real(*given))[1])
     draft = draft_of("IF x > 4 AND c = a THEN b", "IF c = b THEN b")
-    preview = Preview(draft.base, SCHEMA, ROWS, ANSWERS)
+    seen = Preview(draft.base, SCHEMA, ROWS, ANSWERS)
     assert sorted(read) == ["c", "c", "x"]
     edited = edit(draft, ["set R1 x > 2"], reason="")
-    preview.of(edited.rules)
-    preview.of(edited.rules)
+    seen.of(edited.rules)
+    seen.of(edited.rules)
     assert read[3:] == ["x"]
 
 
 def test_masks_are_forgotten_past_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is bounded, and forgetting changes no answer."""
-    monkeypatch.setattr(previewing, "MOST_MASKS", 2)
+    monkeypatch.setattr(bits, "MOST_MASKS", 2)
+    monkeypatch.setattr(preview, "MOST_MASKS", 2)
     draft = draft_of("IF x > 4 AND c = a THEN b", "IF c = b THEN b", "IF x > 7 THEN b")
-    preview = Preview(draft.base, SCHEMA, ROWS, ANSWERS)
+    seen = Preview(draft.base, SCHEMA, ROWS, ANSWERS)
     for bound in range(8):
         done = edit(draft, [f"set R1 x > {bound}", "then R2 a"], reason="") if bound != 4 else draft
         asked = feedback(done.base, done.rules, SCHEMA)
-        check(preview.of(done.rules), impact(asked, ROWS, ANSWERS), asked)
+        check(seen.of(done.rules), impact(asked, ROWS, ANSWERS), asked)
 
 
 def test_subgroups_of_a_feature() -> None:

@@ -326,6 +326,22 @@ def test_rules_are_extracted(api: Api, made: Made, untouched: dict[str, Any]) ->
     assert untouched["settlements"] == untouched["open_conflicts"] == []
 
 
+def test_two_releases_are_compared(api: Api, made: Made, ruleset: dict[str, Any]) -> None:
+    """Rules about where they differ, on the first one's own data set unless another is named."""
+    api.edit(ruleset["id"], "new IF age < 30 THEN no")
+    other = api.released(ruleset["id"], "compared")
+    path = f"/v1/releases/{made.release}/compare"
+    found = api.get(path, params={"with": other}).json()
+    assert found == api.get(path, params={"with": other, "dataset": made.dataset}).json()
+    assert sum(found["flips"].values()) == found["flipped"]
+    assert set(found["difference"]) >= {"rules", "precision", "recall", "held_out"}
+    same = api.get(path, params={"with": made.release}).json()
+    assert (same["flipped"], same["difference"]["rules"]) == (0, [])
+    refused(api.get(path, params={"with": "none"}), 422, "unknown-release")
+    refused(api.get(path), 422, "request-invalid")
+    refused(api.get(path, params={"with": made.release, "dataset": "none"}), 422, "unknown-dataset")
+
+
 @pytest.mark.parametrize(
     ("change", "status", "code"),
     [

@@ -142,7 +142,7 @@ class TestConflicts:
         found = find_conflicts(draft.rules, draft.schema)
         frame = pd.read_csv(shop.csv)
         both = int(((frame["age"] < 30) & (frame["amount"] > 9000)).sum())
-        assert conflict_rows(found, draft.schema, shop.csv) == [both]
+        assert conflict_rows(found, draft.schema, encode(frame, draft.schema)) == [both]
         assert conflict_rows(found, draft.schema, None) == [None]
 
     def test_in_json(self, draft: Draft) -> None:
@@ -151,7 +151,7 @@ class TestConflicts:
         for one, resolved, strategy in ((draft, False, None), (settled, True, "model")):
             (conflict,) = find_conflicts(one.rules, one.schema)
             said = conflict_json(conflict, one.schema, 3)
-            assert set(said) == {"rules", "outcomes", "rows", "witness", "resolved", "strategy"}
+            assert set(said) == {"rules", "outcomes", "rows", "witness", "resolved", "strategy", "authors"}
             assert (said["resolved"], said["strategy"], said["rows"]) == (resolved, strategy, 3)
 
 

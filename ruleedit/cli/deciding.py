@@ -214,6 +214,8 @@ def show_effect(report: Any) -> None:
         worst = sorted(changed, key=lambda part: -part["flips"])[:MOST_GROUPS]
         parts = [(_part(part), number(part["rows"]), share(part["flips"], 2)) for part in worst]
         table(("outside, where", "rows", "changed"), parts, right=("rows", "changed"))
+    for doubt in report.get("doubts", []):
+        say(f"doubt: {doubt['says']}")
     for note in report.get("notes", []):
         say(f"note: {note}")
 

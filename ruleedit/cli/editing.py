@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruleedit.cli.common import Data, Json, Out, number, print_json, say, share, table
+from ruleedit.cli.common import Data, Json, Out, number, print_json, say, share, table, target_or_none
 from ruleedit.errors import RuleTextError
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def impact(
     rows_out: Annotated[Path | None, typer.Option("--rows", help="Write the changed rows here, as CSV.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What the hard overlay would change, for whom."""
+    """What the hard overlay would change, for whom, and what the data say against it."""
+    from ruleedit.doubts import doubts
     from ruleedit.feedback import feedback
     from ruleedit.files import write_text
     from ruleedit.formats import canonical
@@ -87,8 +88,10 @@ def impact(
     if rows_out is not None:
         changed = _changed_rows(frame, found, model.schema.classes, asked)
         write_text(rows_out, changed.to_csv(index=False))
+    truth = target_or_none(frame, model.schema, strict=False)
+    against = doubts(draft, asked, encoded, truth, found.before, found.after)
     if as_json:
-        print_json(found.to_json())
+        print_json(found.to_json() | {"doubts": [doubt.to_json() for doubt in against]})
         return
     say(f"{number(found.changed)} of {number(found.rows)} decisions change ({share(found.changed / found.rows)})")
     flips = [(f"{old} -> {new}", number(count)) for (old, new), count in found.flips.items()]
@@ -99,6 +102,8 @@ def impact(
         say(f"undecided, in unresolved conflicts: {number(found.undecided)}")
     rows = [(rule.rule, rule.kind, number(rule.covered), number(rule.changed)) for rule in found.by_rule]
     table(("rule", "kind", "rows", "changed"), rows, right=("rows", "changed"))
+    for doubt in against:
+        say(f"doubt: {doubt.says}")
 
 
 def _changed_rows(frame: pd.DataFrame, found: Impact, classes: Sequence[str], asked: Feedback) -> pd.DataFrame:
@@ -126,16 +131,21 @@ def conflicts(
 ) -> int:
     """Asserted rules that contradict each other; exit status 1 if any is unresolved."""
     from ruleedit.conflicts import find_conflicts
+    from ruleedit.doubts import authors
+    from ruleedit.findings import findings
     from ruleedit.formats import canonical
     from ruleedit.regions import box_text
+    from ruleedit.tables import encode, read
     from ruleedit.workflow import conflict_json, conflict_rows
 
     draft = canonical.read(rules)
-    found = find_conflicts(draft.rules, draft.schema)
-    counts = conflict_rows(found, draft.schema, data)
+    found, noticed, wrote = find_conflicts(draft.rules, draft.schema), findings(draft), authors(draft)
+    rows = None if data is None else encode(read(data), draft.schema)
+    counts = conflict_rows(found, draft.schema, rows)
     unresolved = any(not conflict.resolved for conflict in found)
     if as_json:
-        print_json({"conflicts": [conflict_json(c, draft.schema, n) for c, n in zip(found, counts, strict=True)]})
+        told = [conflict_json(c, draft.schema, n, wrote) for c, n in zip(found, counts, strict=True)]
+        print_json({"conflicts": told, "findings": [one.to_json(draft.schema, rows) for one in noticed]})
         return int(unresolved)
     if not found:
         say("no conflicts")
@@ -147,6 +157,8 @@ def conflicts(
             say(f"    {rule}  {draft.rules.rule(rule)}")
         box = conflict.region.first_box()
         say(f"    both cover {box_text(box, draft.schema) if box else 'no row'}")
+    for one in noticed:
+        say(f"finding: {one.says}")
     return int(unresolved)
 
 

@@ -56,6 +56,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/releases/{release}/bundle": _AUDIT | _APPROVE,
     "GET /v1/releases/{release}/approval": _READ,
     "POST /v1/releases/{release}/propose": _EDIT,
+    "GET /v1/releases/{release}/compare": _READ,
     "POST /v1/releases/{release}/approve": _APPROVE,
     "POST /v1/releases/{release}/reject": _APPROVE,
     "POST /v1/releases/{release}/activate": _SWITCH,

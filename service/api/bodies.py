@@ -235,6 +235,9 @@ class ImpactBody(Told):
     flips: dict[str, int]
     by_rule: list[RuleImpactBody]
     by_parent: list[ParentImpactBody]
+    doubts: list[dict[str, Any]] = Field(
+        description="What the data say against the edits, each with `kind` and `says`."
+    )
 
 
 class ConflictBody(Told):
@@ -246,6 +249,16 @@ class ConflictBody(Told):
     witness: dict[str, Any] | None = Field(description="A row that is in it.")
     resolved: bool
     strategy: str | None
+    authors: list[str | None] = Field(description="Who wrote each of the rules last.")
+
+
+class FindingBody(Told):
+    """What else a reader of the rules may have missed."""
+
+    kind: str = Field(examples=["shadowed", "duplicate", "outside-schema", "hidden-conflict", "gap"])
+    rules: list[str]
+    says: str
+    rows: int | None
 
 
 class ConflictsBody(Told):
@@ -253,6 +266,7 @@ class ConflictsBody(Told):
 
     revision: str
     conflicts: list[ConflictBody]
+    findings: list[FindingBody]
 
 
 class StepBody(Told):
@@ -348,6 +362,23 @@ class ReleaseBody(Told):
     approved_by: str | None
     approved: str | None = Field(description="When.")
     report: dict[str, Any]
+
+
+class ComparisonBody(Told):
+    """Where two releases answer differently."""
+
+    rows: int
+    flipped: int
+    share: float
+    share_interval: list[float]
+    flips: dict[str, int]
+    classes: list[dict[str, Any]]
+    groups: list[dict[str, Any]]
+    difference: dict[str, Any] = Field(description="Rules about where they differ, measured on held-out rows.")
+    matches: list[dict[str, Any]] = Field(description="The rules of both in pairs, by the rows that they hold.")
+    accuracy: dict[str, float] | None
+    macro_f1: dict[str, float | None] | None
+    notes: list[str]
 
 
 class KeyAsked(Asked):

@@ -53,6 +53,9 @@ def inference_refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: {**said, "content": content} for status, said in refuses(*statuses).items()}
 
 
+OfDataset: TypeAlias = Annotated[str | None, Query(max_length=100, description="A data set's id.")]
+
+
 def workspace(request: Request) -> Workspace:
     """The application's workspace."""
     found: Workspace = request.app.state.workspace

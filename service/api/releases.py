@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Query, Response
 
 from ruleedit.bundle import Choices
-from service.api.bodies import ApprovalBody, JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
-from service.api.common import LOCATION, WRITE, Asking, By, Work, accepted, refuses
+from service.api.bodies import ApprovalBody, ComparisonBody, JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
+from service.api.common import LOCATION, WRITE, Asking, By, OfDataset, Work, accepted, refuses
+
+With: TypeAlias = Annotated[str, Query(alias="with", max_length=100, description="The other release's id.")]
+Seed: TypeAlias = Annotated[int, Query(ge=0, le=2**31 - 1, description="Draws the held-out quarter.")]
 
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
@@ -80,6 +83,14 @@ def get_bundle(
     made = work.bundle(release, Choices(rows, without_rows, tuple(group or ())), by=by)
     headers = {"Content-Disposition": 'attachment; filename="bundle.zip"', "ETag": f'"{made.head}"'}
     return Response(made.content, media_type="application/zip", headers=headers)
+
+
+@router.get("/{release}/compare", response_model=ComparisonBody, responses=refuses(404), summary="Compare two releases")
+def compare_releases(
+    work: Work, release: str, other: With, dataset: OfDataset = None, seed: Seed = 0
+) -> dict[str, Any]:
+    """Where another release answers differently: rules with their precision and recall on held-out rows."""
+    return work.compare(release, other, dataset, seed)
 
 
 @router.post(

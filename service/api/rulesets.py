@@ -30,6 +30,7 @@ from service.api.common import (
     Asking,
     By,
     Expected,
+    OfDataset,
     Work,
     accepted,
     multipart_only,
@@ -42,7 +43,6 @@ router = APIRouter(prefix="/v1/rulesets", tags=["rule sets"])
 AtRevision: TypeAlias = Annotated[
     str | None, Query(max_length=100, description="A revision; the present one unless given.")
 ]
-OfDataset: TypeAlias = Annotated[str | None, Query(max_length=100, description="A data set's id.")]
 TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
 
 
