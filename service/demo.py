@@ -30,7 +30,7 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
         asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
         model = workspace.run("train", asked, watch, SERVICE)["model"]
         asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
-        asked |= {"probabilities": False}
+        asked |= {"probabilities": False, "ground": None}
         found = workspace.run("extract", asked, watch, SERVICE)
         edited = workspace.edit(found["ruleset"], found["revision"], [CHANGE], reason=REASON, by=SERVICE)
         asked = {"ruleset": found["ruleset"], "revision": edited["revision"], "name": NAME, "mode": "overlay-hard"}

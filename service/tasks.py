@@ -16,6 +16,7 @@ from typing import Any
 import pandas as pd
 
 from ruleedit.adoption import adopt
+from ruleedit.drafts import Draft
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
 from ruleedit.inforce import put_in_force, with_plain_retraining
@@ -86,6 +87,8 @@ class Tasks:
             max_clauses=request["max_clauses"],
             seed=request["seed"],
             probabilities=request["probabilities"],
+            ground=self._ground(request["ground"]),
+            truth=table.truth,
             progress=watch,
         )
         watch.check()
@@ -106,6 +109,12 @@ class Tasks:
             return result
 
         return write
+
+    def _ground(self, ruleset: str | None) -> Draft | None:
+        """The rule set whose asserted rules are carried over, at its present revision."""
+        if ruleset is None:
+            return None
+        return self._shelf.draft(ruleset, self._repository.get(RuleSetRecord, ruleset, UnknownRuleSet).head)
 
     def release(self, request: dict[str, Any], watch: Watch) -> Made:
         """Put a revision in force as a release; nothing serves it before it is activated."""

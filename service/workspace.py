@@ -256,16 +256,19 @@ class Workspace:
         method: str | None = None,
         max_clauses: int | None = None,
         probabilities: bool = False,
+        ground: str | None = None,
         seed: int = 0,
         dataset: str | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
         """Summarise a model in a few rules, as a job."""
         request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
-        request |= {"probabilities": probabilities, "seed": seed, "name": name}
+        request |= {"probabilities": probabilities, "ground": ground, "seed": seed, "name": name}
         with self._once.attempt("extract", request) as attempt:
             if attempt.earlier is None:
                 self._check_extraction(model, dataset, method)
+                if ground is not None:
+                    self._ruleset(ground)
             return self._submit(attempt, "extract", request, by)
 
     def _check_extraction(self, model: str, dataset: str | None, method: str | None) -> None:

@@ -763,6 +763,23 @@ def test_an_extraction_says_how_far_it_agrees(api: Api, made: Made) -> None:
     assert any(", " in rule["outcome"] for rule in rules)
 
 
+def test_asserted_rules_are_carried_over(api: Api, made: Made) -> None:
+    """Of another rule set, verbatim, with how each stands; the draft is edited and undone like any other."""
+    old = api.extracted(made, method="tree")["id"]
+    rule = "IF income > 2000 THEN no"
+    before = api.edit(old, f"new {rule}")
+    assert before.status_code == 200, before.text
+    found = api.extracted(made, method="tree", ground=old)
+    carried = [one for one in found["rules"] if one["asserted"]]
+    assert [one["text"] for one in carried] == [rule]
+    assert [one["rule"] for one in found["origin"]["ground"]["rules"]] == [carried[0]["id"]]
+    confirmed = api.edit(found["id"], f"confirm {carried[0]['id']}").json()
+    undone = api.edit(found["id"], "undo", "undo").json()
+    assert confirmed["rules"][0]["asserted"]
+    assert not any(one["asserted"] for one in undone["rules"])
+    refused(api.post("/v1/rulesets", json={"model": made.model, "ground": "none-such"}), 422, "unknown-ruleset")
+
+
 # --- jobs ------------------------------------------------------------------------------------
 
 

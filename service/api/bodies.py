@@ -130,6 +130,7 @@ class RuleSetAsked(Asked):
     max_clauses: Annotated[int, Field(ge=1, le=10_000)] | None = None
     method: Annotated[str, Field(max_length=40)] | None = None
     probabilities: bool = Field(default=False, description="Outcomes are the model's mean probabilities.")
+    ground: Id | None = Field(default=None, description="A rule set whose asserted rules are carried over.")
     seed: Seed = 0
     dataset: Id | None = Field(default=None, description="The rows to extract from; the model's own unless given.")
     name: Name | None = None

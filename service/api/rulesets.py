@@ -62,6 +62,7 @@ def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) ->
         method=asked.method,
         max_clauses=asked.max_clauses,
         probabilities=asked.probabilities,
+        ground=asked.ground,
         seed=asked.seed,
         dataset=asked.dataset,
         name=asked.name,
