@@ -80,7 +80,6 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         if self._held is not None:
-            self._held.invalidate()
             self._held.close()
         self._engine.dispose()
 
