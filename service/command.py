@@ -1,12 +1,16 @@
-"""``ruleedit serve``; what is heavy is imported when it runs."""
+"""``ruleedit serve``, ``backup`` and ``restore``; what is heavy is imported when it runs."""
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from service.settings import Settings
 
 
 def serve(
@@ -38,3 +42,46 @@ def serve(
         environ, data_dir=data_dir, demo=demo or None, database=database, authentication=off, approval=off
     )
     run(settings, host, port, new_admin_key=admin_key)
+
+
+def backup(
+    out: Annotated[Path, typer.Option("--out", help="The file to write; what is there is replaced whole.")],
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="The service's data; ./ruleedit-data unless given.")
+    ] = None,
+    database: Annotated[str | None, typer.Option("--database", help="Its PostgreSQL by URL, where it has one.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Write everything that a service keeps to one file; the service may be running. The audit's key isn't in it."""
+    from service import backup as backups
+
+    _tell("backed up", backups.backup(_kept(data_dir, database), out), out, as_json)
+
+
+def restore(
+    file: Annotated[Path, typer.Argument(help="What backup wrote.")],
+    data_dir: Annotated[
+        Path | None, typer.Option("--data-dir", help="A new folder; ./ruleedit-data unless given.")
+    ] = None,
+    database: Annotated[str | None, typer.Option("--database", help="An empty PostgreSQL database by URL.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make a service's data of a backup, checked first: every file's hash and the audit chain."""
+    from service import backup as backups
+
+    settings = _kept(data_dir, database)
+    _tell("restored", backups.restore(file, settings), settings.data_dir, as_json)
+
+
+def _kept(data_dir: Path | None, database: str | None) -> Settings:
+    """The settings that say where a service's data is."""
+    from service.settings import from_environment
+
+    return from_environment({"RULEEDIT_DATA_DIR": "ruleedit-data", **os.environ}, data_dir=data_dir, database=database)
+
+
+def _tell(done: str, told: dict[str, Any], where: Path, as_json: bool) -> None:
+    events = f"{told['events']:,} audit events up to {(told['head'] or 'none')[:16]}"
+    print(
+        json.dumps(told) if as_json else f"{done} {told['rows']:,} rows and {told['files']:,} files, {events}: {where}"
+    )
