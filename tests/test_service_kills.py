@@ -208,7 +208,7 @@ def prepared(folder: Path, database: str = "", rulesets: int = 1) -> tuple[list[
         )
         job = workspace.make_release(edited["id"], "small", "overlay-hard", by=LOCAL)
         release = ended(workspace, job["id"])["result"]["release"]
-        workspace.activate(release, "x", by=LOCAL)
+        workspace.workflow.activate(release, "test", by=LOCAL)
         return made, release
     finally:
         workspace.close()

@@ -110,6 +110,23 @@ def rolling_back(api: Api, made: Made) -> Write:
     return Write(f"/v1/releases/{release}/rollback", {"json": {"reason": "test"}})
 
 
+def proposing(api: Api, made: Made) -> Write:
+    """Propose a draft; ``api.draft`` makes one without a job."""
+    return Write(f"/v1/releases/{api.draft()}/propose", {"json": {"reason": "test"}})
+
+
+def rejecting(api: Api, made: Made) -> Write:
+    """Give a proposed release back."""
+    release = proposing(api, made).send(api).json()["id"]
+    return Write(f"/v1/releases/{release}/reject", {"json": {"reason": "test"}})
+
+
+def approving(api: Api, made: Made) -> Write:
+    """Approve a proposed release in which somebody else had a hand."""
+    release = proposing(api, made).send(api).json()["id"]
+    return Write(f"/v1/releases/{release}/approve", {"json": {"reason": "test", "author": "ada"}})
+
+
 def cancelling(api: Api, made: Made) -> Write:
     """Cancel a job that has not ended."""
     job = training(api, made).send(api).json()["id"]
@@ -145,6 +162,9 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/releases": releasing,
     "POST /v1/releases/{release}/activate": activating,
     "POST /v1/releases/{release}/rollback": rolling_back,
+    "POST /v1/releases/{release}/propose": proposing,
+    "POST /v1/releases/{release}/approve": approving,
+    "POST /v1/releases/{release}/reject": rejecting,
     "POST /v1/jobs/{job}/cancel": cancelling,
     "POST /v1/keys": issuing,
     "POST /v1/keys/{key}/revoke": revoking,
