@@ -52,6 +52,9 @@ def extract_rules(
     stability: int = 0,
     ground: Draft | None = None,
     truth: Indices | None = None,
+    max_iterations: int | None = None,
+    seconds: float | None = None,
+    memory: int | None = None,
     progress: Progress | None = None,
 ) -> tuple[Draft, Extraction]:
     """Extract rules from a model's answers on a table, with figures on held-out rows.
@@ -59,7 +62,8 @@ def extract_rules(
     ``rows`` (n, features) are encoded. Of the table that the model was trained on its hold-out is
     held out here too; of another table a seeded quarter is, so that the figures are always of rows
     that the rules weren't made from. ``probabilities`` asks for outcomes that are the model's mean
-    distribution, ``stability`` for so many extractions from other rows: `ruleedit.surrogate.extract`.
+    distribution, ``stability`` for so many extractions from other rows; ``max_iterations``, ``seconds``
+    and ``memory`` (bytes) are limits: `ruleedit.surrogate.extract`.
     ``ground`` is an older draft whose asserted rules and settlements are carried over; how each
     stands to the new model and to the table's own target ``truth`` (n,), where that is given, is in
     the draft's origin under ``ground``: `ruleedit.ground`.
@@ -80,6 +84,9 @@ def extract_rules(
         max_clauses=max_clauses,
         seed=seed,
         holdout=(rows[held], answers[held]),
+        max_iterations=max_iterations,
+        seconds=seconds,
+        memory=memory,
         progress=progress,
         probabilities=proba[training] if probabilities else None,
         stability=stability,

@@ -149,6 +149,13 @@ def extract(
     stability: Annotated[
         int, typer.Option("--stability", min=0, help="Extract so often again from other rows, to say how stable it is.")
     ] = 0,
+    max_iterations: Annotated[
+        int | None, typer.Option("--max-iterations", help="Rounds of column generation and refinement at most.")
+    ] = None,
+    seconds: Annotated[float | None, typer.Option("--seconds", help="End the search after so long.")] = None,
+    memory: Annotated[
+        int | None, typer.Option("--memory", help="MiB that the search may take beside the rows.")
+    ] = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -177,17 +184,20 @@ def extract(
             stability=stability,
             ground=before,
             truth=truth,
+            max_iterations=max_iterations,
+            seconds=seconds,
+            memory=None if memory is None else memory * 2**20,
             progress=watch,
         )
-    seconds = time.perf_counter() - began
+    took = time.perf_counter() - began
     canonical.write(draft, out)
     if as_json:
-        print_json(extraction_json(found) | {"seconds": seconds, "ground": draft.origin.get("ground")})
+        print_json(extraction_json(found) | {"seconds": took, "ground": draft.origin.get("ground")})
         return
     from ruleedit.cli.showing import show_rules
 
     show_rules(draft)
-    show_extraction(found, seconds)
+    show_extraction(found, took)
     if before is not None:
         _show_ground(draft.origin["ground"])
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from ruleedit.surrogate.bound import Bound
     from ruleedit.surrogate.estimator import RuleSurrogate
     from ruleedit.surrogate.unexplained import Unexplained
 
@@ -70,6 +71,8 @@ class Extraction:
     search early, None where none did; ``notes`` say in words what a reader should know.
     ``unexplained`` says where the rules answer otherwise than the model, ``stability`` (where it was
     asked for) how much of each rule comes back from other rows: `ruleedit.surrogate.stability`.
+    ``bound`` (of ``column-generation``) says how much better rules could be, as far as that is proved:
+    `ruleedit.surrogate.bound`.
     """
 
     rules: RuleSet
@@ -81,6 +84,7 @@ class Extraction:
     notes: tuple[str, ...] = ()
     unexplained: Unexplained | None = None
     stability: Mapping[str, float | None] | None = None
+    bound: Bound | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The figures as JSON; the rules themselves have formats of their own."""
@@ -92,6 +96,7 @@ class Extraction:
             "holdout": None if self.holdout is None else self.holdout.to_json(),
             "cut": self.cut,
             "notes": list(self.notes),
+            "bound": None if self.bound is None else self.bound.to_json(),
             "unexplained": None if self.unexplained is None else self.unexplained.to_json(),
             "stability": None if self.stability is None else dict(self.stability),
         }
@@ -219,6 +224,7 @@ def extract(
         notes=tuple(notes),
         unexplained=unexplained(rules, rows, answers, schema, splits=splits, holdout=holdout, seed=seed),
         stability=stable,
+        bound=found.bound,
     )
 
 

@@ -25,10 +25,10 @@ MOST_CLAUSES = 32
 SEARCH_ROWS = 40_000
 #: Starts are compared and bettered on at most so many rows.
 TRIAL_ROWS = 8_000
-#: So many of the starts are filled up to the budget, and so many of these go on to the end.
-FILLED, FINALISTS = 4, 2
-#: Rounds of making room and filling it again.
-ROUNDS = 3
+#: So many of the starts are filled up to the budget; the best of them goes on.
+FILLED = 3
+#: Rounds of making room and filling it again, on part of the rows and on all.
+ROUNDS = 1
 #: The most steps of one filling; some 20 are usual.
 MOST_STEPS = 60
 #: A condition must win more rows than this, so that noise of single rows makes no clause.
@@ -98,38 +98,36 @@ def _bytes_a_row(task: Task) -> int:
 def best_list(field: Field, rounds: int, task: Task) -> Draftlist:
     """The best list that the search comes to; the earlier of equal ones."""
     starts = field.starts
-    steps = len(starts) + FILLED + 2 * FINALISTS
+    steps = len(starts) + FILLED + 2
     trial, pool = field.trial, Pool.of(field.members, field.trial)
-    prices: dict[int, float] = {}
+    squeezed: list[tuple[Draftlist, float]] = []
     for number, start in enumerate(starts):
         task.report(number, steps)
-        prices[id(start)] = squeeze(start, trial, field.budget)
+        squeezed.append((start, squeeze(start, trial, field.budget)))
         if task.is_late:
             break
-    squeezed = [start for start in starts if id(start) in prices]
-    filled = ranked(squeezed, trial)[:FILLED]
-    for number, found in enumerate(filled):
+    squeezed.sort(key=lambda one: -one[0].hits(trial))
+    filled = [majority(trial)]
+    for number, (found, price) in enumerate(squeezed[:FILLED]):
         task.report(len(starts) + number, steps)
-        fill(found, pool, field.budget, prices[id(found)], task)
-    finalists = []
-    for number, found in enumerate(ranked(filled, trial)[:FINALISTS]):
-        task.report(len(starts) + FILLED + number, steps)
-        finalists.append(improve(found, pool, field.budget, rounds, task))
-    best = _finish([majority(field.full), *finalists], pool, field, rounds, task)
+        fill(found, pool, field.budget, price, task)
+        filled.append(found)
+    task.report(steps - 2, steps)
+    best = improve(ranked(filled, trial)[0], pool, field.budget, rounds, task)
+    task.report(steps - 1, steps)
+    if field.full is not trial:
+        best = _on_all_rows(best, pool, field, rounds, task)
     task.report(steps, steps)
     return best
 
 
-def _finish(finalists: list[Draftlist], pool: Pool, field: Field, rounds: int, task: Task) -> Draftlist:
-    """Better the finalists on all rows."""
-    if field.full is field.trial:
-        return ranked(finalists, field.full)[0]
+def _on_all_rows(best: Draftlist, pool: Pool, field: Field, rounds: int, task: Task) -> Draftlist:
+    """Better the list on all rows."""
     whole = Pool.of(pool.members, field.full)
-    for found in finalists:
-        squeeze(found, field.full, field.budget)
-        fill(found, whole, field.budget, LEAST_GAIN, task)
-    best = ranked(finalists, field.full)[0]
-    return improve(best, whole, field.budget, min(1, rounds), task)
+    squeeze(best, field.full, field.budget)
+    fill(best, whole, field.budget, LEAST_GAIN, task)
+    best = improve(best, whole, field.budget, rounds, task)
+    return ranked([majority(field.full), best], field.full)[0]
 
 
 def prefer_known(known: Draftlist, best: Draftlist, data: Binned, budget: int) -> Draftlist:

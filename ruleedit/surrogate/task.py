@@ -5,11 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from ruleedit.matching import Indices, Matrix
 from ruleedit.regions import Box
 from ruleedit.schema import Schema
+
+if TYPE_CHECKING:
+    from ruleedit.surrogate.bound import Bound
 
 Splits: TypeAlias = Sequence[Mapping[float, float]]
 Progress: TypeAlias = Callable[[int, int], None]
@@ -57,13 +60,15 @@ class Task:
 class Found:
     """What a method found: boxes with their class, in order, and the class for every other row.
 
-    Classes are places in the schema's. ``cut`` names the limit that ended the search early.
+    Classes are places in the schema's. ``cut`` names the limit that ended the search early, ``bound``
+    says what is proved about how much better rules could be.
     """
 
     boxes: tuple[tuple[Box, int], ...]
     default: int
     cut: str | None = None
     notes: tuple[str, ...] = field(default=())
+    bound: Bound | None = None
 
 
 Extractor: TypeAlias = Callable[[Task], Found]
