@@ -245,6 +245,19 @@ class TestExtract:
         assert re.search(r"95% interval \d+\.\d% to \d+\.\d%\)\n", shown)
         assert re.search(r"\nwhere the model says high +\d+ +\d+\.\d% +\d+\.\d% to \d+\.\d%\n", shown)
 
+    @pytest.mark.parametrize(("limit", "size"), [("seconds", 1e-6), ("memory", 1)])
+    def test_a_limit_that_cuts_is_named(self, shop: Shop, tmp_path: Path, limit: str, size: float) -> None:
+        """For people and machines; the rules so far are within the budget of clauses."""
+        extract = ("extract", shop.model, "--data", shop.csv, "--out", tmp_path / "r.json", "--max-clauses", 4)
+        found = answer(*extract, f"--{limit}", size)
+        assert found["cut"] == limit
+        assert found["clauses"] <= 4
+        assert (
+            f"note: the limit of {limit} ended the search; this is the result so far"
+            in done(*extract, f"--{limit}", size).out
+        )
+        assert answer(*extract)["cut"] is None
+
     def test_says_where_the_rules_are_wrong(self, shop: Shop, tmp_path: Path) -> None:
         """The share that they don't explain is what fidelity leaves, for people and machines."""
         extract = ("extract", shop.model, "--data", shop.csv, "--out", tmp_path / "r.json", "--max-clauses", 2)

@@ -224,6 +224,8 @@ def show_extraction(found: Extraction, seconds: float) -> None:
     table(("", rows, "rules agree", "95% interval"), shares, right=(rows, "rules agree", "95% interval"))
     if found.unexplained is not None and found.unexplained.wrong:
         _show_unexplained(found.unexplained)
+    if found.cut is not None:
+        say(f"note: the limit of {found.cut} ended the search; this is the result so far")
     for note in found.notes:
         say(f"note: {note}")
 

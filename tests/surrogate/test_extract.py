@@ -177,5 +177,6 @@ def test_the_figures_go_into_json_without_time_or_path() -> None:
         "cut",
         "notes",
         "unexplained",
+        "bound",
         "stability",
     }
