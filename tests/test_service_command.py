@@ -137,3 +137,28 @@ def test_the_command_line_loads_nothing_heavy() -> None:
     code = f"import sys, service.command; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_the_first_start_prints_an_admin_key(tmp_path: Path) -> None:
+    """Without it nothing is answered; it says who asks."""
+    process = subprocess.Popen(
+        [*COMMAND, "--port", "0", "--data-dir", str(tmp_path / "data")],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        with Api(base_url=found[0], timeout=60) as api:
+            wait_ready(api)
+            assert api.get("/v1/datasets").status_code == 401
+            said = process.stdout.readline()
+            key = re.search(r"^Admin key, shown this once: (re_\S+)$", said)
+            assert key, said
+            assert api.known(key[1]).get("/v1/me").json() == {"name": "admin", "roles": ["admin"], "kind": "key"}
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
