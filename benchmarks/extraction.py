@@ -6,9 +6,10 @@
 For each table and seed a LightGBM model is trained on three quarters of the rows. Each learner gets
 the model's answers on these rows and is measured by its agreement with the model on the held-out
 quarter, at 8, 16 and 32 clauses where it takes a budget. It runs in a process of its own, so that its
-peak memory is its own and one that takes too long can be ended: what it had given by then counts, the
-rest is reported as killed. The learners take turns on each table and seed, so that other work on the
-machine hits all of them alike. One that isn't installed is left out and said so (the extra `bench`).
+peak memory is its own (with that of all the imports, some 300 MB) and one that takes too long can be
+ended: what it had given by then counts, the rest is reported as killed. The learners take turns on
+each table and seed, so that other work on the machine hits all of them alike. One that isn't
+installed is left out and said so (the extra `bench`).
 
 FOLDER holds tables as NAME.csv.gz; scikit-learn's are there anyway. `--scaling` runs the default
 method on generated tables of 20 columns, ten times as long each time.
@@ -17,14 +18,19 @@ method on generated tables of 20 columns, ten times as long each time.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import importlib
+import io
 import json
 import math
+import multiprocessing
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -38,7 +44,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from peers import BINARY, PEERS, Data
 
-from ruleedit import infer_schema, train
 from ruleedit.models import split_points
 from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate import DEFAULT_METHOD, extract
@@ -96,11 +101,8 @@ def main() -> None:
     ask.add_argument("--plot", type=Path, help="draw fidelity against clauses")
     ask.add_argument("--scaling", action="store_true")
     ask.add_argument("--most-rows", type=int, default=SCALING[-1])
-    ask.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     asked = ask.parse_args()
-    if asked.child:
-        child(*asked.child)
-    elif asked.scaling:
+    if asked.scaling:
         scaling([rows for rows in SCALING if rows <= asked.most_rows])
     else:
         seen = read_seen(asked.read) if asked.read else run_all(asked)
@@ -114,13 +116,16 @@ def main() -> None:
 
 def run_all(asked: argparse.Namespace) -> list[Seen]:
     """Every learner on every table and seed, in turn."""
+    warm()
     seen: list[Seen] = []
     for name, frame, target in tables(asked.data, asked.only):
         large = len(frame) > 10_000 and asked.large_seeds is not None
         for seed in range(asked.large_seeds if large else asked.seeds):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / "task.npz"
-                binary = prepare(frame, target, seed, path)
+                # LightGBM's threads don't live through a fork, so the model is trained elsewhere.
+                with multiprocessing.get_context("spawn").Pool(1) as other:
+                    binary = other.apply(prepare, (frame, target, seed, path))
                 for learner in asked.learner or PEERS:
                     if learner in BINARY and not binary:
                         continue
@@ -151,6 +156,9 @@ def tables(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, p
 
 def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> bool:
     """Train the model and write what the learners get; whether the model answers two classes."""
+    from ruleedit.tables import infer_schema
+    from ruleedit.training import train
+
     model = train(frame, infer_schema(frame, target), seed=seed)
     rows = encode(frame, model.schema)
     answers = model.outcomes(rows)
@@ -168,37 +176,54 @@ def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> bool:
 
 
 def in_child(table: str, seed: int, learner: str, path: Path, limit: float) -> list[Seen]:
-    """Run one learner; what it printed before it ended or was ended."""
-    command = [sys.executable, __file__, "--child", learner, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            out, problem = process.communicate(timeout=limit)
-            end = "" if process.returncode == 0 else (problem.strip().splitlines() or ["failed"])[-1][:120]
-        except subprocess.TimeoutExpired:
-            process.kill()
-            out, _ = process.communicate()
+    """Run one learner in a process of its own; what it gave before it ended or was ended."""
+    context = multiprocessing.get_context("fork")
+    mine, its = context.Pipe(duplex=False)
+    process = context.Process(target=child, args=(learner, path, its))
+    process.start()
+    its.close()
+    found: list[Seen] = []
+    end, until = "", time.monotonic() + limit
+    while True:
+        if not mine.poll(max(0.0, until - time.monotonic())):
             end = f"killed after {limit:g} s"
-    found = [Seen(table, seed, learner, **json.loads(line)) for line in out.splitlines() if line.startswith("{")]
+            process.kill()
+            break
+        try:
+            line = mine.recv()
+        except EOFError:
+            break
+        if isinstance(line, str):
+            end = line
+        else:
+            found.append(Seen(table, seed, learner, **line))
+    process.join()
     return [*found, Seen(table, seed, learner, None, end=end)] if end else found
 
 
-def child(learner: str, path: str) -> None:
-    """Learn in this process; one line of JSON for each budget."""
+def child(learner: str, path: Path, to: Any) -> None:
+    """Learn in this process; send the figures of each budget, or what went wrong as text."""
     given = np.load(path)
     more = json.loads(str(given["more"]))
     splits = tuple(dict(zip(*point, strict=True)) for point in more["splits"])
-    schema = Schema.from_json(more["schema"])
-    data = Data(schema, given["rows"], given["answers"], splits, given["held"], more["seed"])
-    for budget, said, clauses, rules, seconds in PEERS[learner](data, BUDGETS):
-        line = {
-            "budget": budget,
-            "fidelity": float((said == given["true"]).mean()),
-            "clauses": clauses,
-            "rules": rules,
-            "seconds": seconds,
-            "megabytes": peak_megabytes(),
-        }
-        print(json.dumps(line), flush=True)
+    data = Data(Schema.from_json(more["schema"]), given["rows"], given["answers"], splits, given["held"], more["seed"])
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            for budget, said, clauses, rules, seconds in PEERS[learner](data, BUDGETS):
+                fidelity = float((said == given["true"]).mean())
+                figures = {"budget": budget, "fidelity": fidelity, "clauses": clauses, "rules": rules}
+                to.send(figures | {"seconds": seconds, "megabytes": peak_megabytes()})
+    except Exception as problem:  # noqa: BLE001 (a peer that fails is a figure too)
+        to.send(f"{type(problem).__name__}: {problem}"[:120])
+
+
+def warm() -> None:
+    """Import what the learners need, so that each process begins with it and its seconds don't count it."""
+    for name in ("cvxpy", "aix360.algorithms.rbm.boolean_rule_cg", "sklearn.tree", "highspy", "imodels", "ruleopt"):
+        with contextlib.suppress(ImportError), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            importlib.import_module(name)
 
 
 def peak_megabytes() -> float:
@@ -232,9 +257,9 @@ def scaled(rows: int) -> None:
     answers = (score > 0.7).astype(np.intp)
     schema = Schema(tuple(Feature(f"x{place}", "numeric") for place in range(20)), "y", ("no", "yes"))
     splits = tuple({cut / 20.0: 1.0 for cut in range(-40, 41)} for _ in range(20))
-    from ruleedit.workflow import prepare as warm
+    from ruleedit.workflow import prepare as import_first
 
-    warm(DEFAULT_METHOD)
+    import_first(DEFAULT_METHOD)
     began = time.perf_counter()
     found = extract(table, answers, schema, splits=splits, max_clauses=16)
     seconds = time.perf_counter() - began
