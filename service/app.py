@@ -31,6 +31,7 @@ from service.api import (
     operations,
     releases,
     rulesets,
+    trials,
 )
 from service.api.access import TABLE
 from service.api.bodies import (
@@ -69,6 +70,7 @@ ROUTERS = (
     models,
     rulesets,
     releases,
+    trials,
     jobs,
     keys,
     audit,

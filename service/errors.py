@@ -8,6 +8,7 @@
         │   ├── UnknownRuleSet          unknown-ruleset
         │   ├── UnknownRevision         unknown-revision
         │   ├── UnknownRelease          unknown-release
+        │   ├── UnknownTrial            unknown-trial
         │   ├── UnknownJob              unknown-job
         │   ├── UnknownKey              unknown-key
         │   └── NothingActive           no-active-release
@@ -96,6 +97,13 @@ class UnknownRelease(UnknownResource):
 
     code = "unknown-release"
     what = "release"
+
+
+class UnknownTrial(UnknownResource):
+    """A release that was never on trial in that way."""
+
+    code = "unknown-trial"
+    what = "trial of the release"
 
 
 class UnknownJob(UnknownResource):

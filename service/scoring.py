@@ -31,9 +31,11 @@ from service.drift import Reference
 from service.errors import NothingActive
 from service.store.repository import now, text_of
 from service.traffic import Traffic
+from service.trial import Kind, Trial, split
 
 Record: TypeAlias = Mapping[str, Any]
 Reader: TypeAlias = Callable[[Any], float]
+KINDS: tuple[Kind, Kind] = ("canary", "shadow")
 
 
 class _Unfit(Exception):
@@ -208,10 +210,19 @@ class Answered:
 
     @classmethod
     def of(
-        cls, serving: Serving, rows: Sequence[Sequence[float]], decisions: list[Decision], explain: bool
+        cls,
+        serving: Serving,
+        rows: Sequence[Sequence[float]],
+        decisions: list[Decision],
+        by: Sequence[str],
+        *,
+        explain: bool,
     ) -> Answered:
-        """The answer to encoded rows; with ``explain`` it says too what the nearest other outcome lacks."""
-        told = [decision.to_json() | {"release": serving.id} for decision in decisions]
+        """The answer to encoded rows that the releases ``by`` decided.
+
+        With ``explain`` it says too what the nearest other outcome lacks, by the rules of the release in service.
+        """
+        told = [decision.to_json() | {"release": release} for decision, release in zip(decisions, by, strict=True)]
         if explain:
             for row, decision in zip(rows, told, strict=True):
                 decision["nearest"] = serving.decider.nearest(row, decision["outcome"])
@@ -226,6 +237,7 @@ class Scoring:
         self._log = log
         self._clock = clock
         self._serving: dict[str, Serving] = {}
+        self._trials: dict[tuple[str, Kind], Trial] = {}
         self._lock = threading.Lock()
 
     def put(self, serving: Serving) -> None:
@@ -266,10 +278,57 @@ class Scoring:
         """
         serving = self.get(name)
         encoded = serving.encoder.rows(rows)
-        answered = Answered.of(serving, encoded, serving.decide_encoded(encoded), explain)
+        decisions, by = self._decided(serving, encoded, rows)
+        answered = Answered.of(serving, encoded, decisions, by, explain=explain)
         if self._log is not None:
             self._log.note(request, answered.json, serving.release.schema, encoded, rows)
         return answered
+
+    def _decided(
+        self, serving: Serving, encoded: list[list[float]], rows: Sequence[Record]
+    ) -> tuple[list[Decision], list[str]]:
+        """Decide, with what is on trial beside; the decisions and the releases that made them."""
+        canary, shadow = (self._trial(serving, kind) for kind in KINDS)
+        if canary is None:
+            decisions, by = serving.decide_encoded(encoded), [serving.id] * len(encoded)
+        else:
+            decisions, tried = split(
+                canary, encoded, rows, lambda places: serving.decide_encoded([encoded[place] for place in places])
+            )
+            by = [canary.candidate.id if chosen else serving.id for chosen in tried]
+        if shadow is not None:
+            shadow.follow(rows, [decision.outcome for decision in decisions])
+        return decisions, by
+
+    def _trial(self, serving: Serving, kind: Kind) -> Trial | None:
+        """What is on trial beside a release; nothing is on trial beside itself, or once it has expired."""
+        found = self._trials.get((serving.name, kind))
+        if found is None or found.candidate.id == serving.id:
+            return None
+        expires = found.candidate.expires
+        return None if expires is not None and text_of(self._clock()) >= expires else found
+
+    def begin(self, name: str, trial: Trial) -> None:
+        """Try a release beside the one in service under a name."""
+        with self._lock:
+            self._trials = {**self._trials, (name, trial.kind): trial}
+
+    def end(self, name: str, kind: Kind) -> None:
+        """Try nothing more of a kind under a name."""
+        with self._lock:
+            ended = self._trials.get((name, kind))
+            self._trials = {key: trial for key, trial in self._trials.items() if trial is not ended}
+        if ended is not None:
+            ended.close()
+
+    def tried(self, name: str, kind: Kind) -> Trial | None:
+        """What is on trial under a name."""
+        return self._trials.get((name, kind))
+
+    def close(self) -> None:
+        """End the trials."""
+        for name, kind in self._trials:
+            self.end(name, kind)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -279,6 +338,7 @@ class Scoring:
     def metrics(self) -> Iterator[Metric]:
         """Decisions by rule and outcome, flips, drift of inputs and of agreement, for what is in service."""
         yield from serving_metrics([(serving.name, serving) for serving in self._serving.values()])
+        yield from trial_metrics(self._trials)
         dropped = CounterMetricFamily("ruleedit_decision_log_dropped", "Lines of the decision log that were dropped.")
         dropped.add_metric([], 0 if self._log is None else self._log.dropped)
         yield dropped
@@ -321,3 +381,23 @@ def serving_metrics(found: Sequence[tuple[str, Serving]]) -> Iterator[Metric]:
             if traffic.reference is not None and code in traffic.reference.agreement:
                 drift.add_metric([*own, code], agreed / every - traffic.reference.agreement[code])
     yield from (decided, flips, psi, agreement, drift)
+
+
+def trial_metrics(trials: Mapping[tuple[str, Kind], Trial]) -> Iterator[Metric]:
+    """What was counted of the releases on trial."""
+    labels = ["name", "trial", "release"]
+    pairs = CounterMetricFamily(
+        "ruleedit_trial_rows",
+        "Rows by what was answered (canary: by the model's own outcome) and what the release on trial says.",
+        labels=[*labels, "outcome", "trial_outcome"],
+    )
+    failed = CounterMetricFamily("ruleedit_trial_failed_rows", "Rows that it couldn't decide.", labels=labels)
+    dropped = CounterMetricFamily("ruleedit_trial_dropped_rows", "Rows that a shadow had no time for.", labels=labels)
+    for (name, kind), trial in trials.items():
+        own = [name, kind, trial.candidate.id]
+        found, failures, drops = trial.counts()
+        for pair, count in found.items():
+            pairs.add_metric([*own, *pair], count)
+        failed.add_metric(own, failures)
+        dropped.add_metric(own, drops)
+    yield from (pairs, failed, dropped)

@@ -154,7 +154,7 @@ class Workflow:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
             record = self._release(name)
-            self._check_servable(record)
+            self.check_servable(record)
             # Loaded before anything is said to be in service: a release that can't be loaded never is.
             line = [earlier for earlier in self._repository.line(record.name) if earlier.id != name]
             serving = self._ready(record, line)
@@ -214,7 +214,8 @@ class Workflow:
             self._scoring.put(self._ready(earlier, self._below(earlier)))
         log.warning("%s %s: %s", action, record.id, reason)
 
-    def _check_servable(self, record: ReleaseRecord) -> None:
+    def check_servable(self, record: ReleaseRecord) -> None:
+        """Raise `ApprovalNeeded` or `Expired` where a release may not decide."""
         self.check_expiry(record.expires)
         if not self._may_serve(record):
             raise ApprovalNeeded(

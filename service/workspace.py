@@ -59,6 +59,7 @@ from service.store.records import (
 from service.store.repository import Repository, now, random_id, text_of
 from service.store.seam import Storage, real_storage
 from service.tasks import Tasks, versions
+from service.trials import Trials
 from service.views import (
     dataset_view,
     diff_view,
@@ -118,11 +119,13 @@ class Workspace:
         self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock)
         self.scoring = Scoring(self._decision_log, clock)
         self.workflow = Workflow(self._repository, self._shelf, self.scoring, self._once, settings, clock)
+        self.trials = Trials(self._repository, self._shelf, self.scoring, self._once, self.workflow)
         self._waiting_for: str | None = "the active releases are being loaded"
 
     def start(self) -> None:
         """Load the active releases and take up the queued jobs."""
         self.workflow.start()
+        self.trials.start()
         self._jobs.start()
         self._schedule.start()
 
@@ -137,6 +140,7 @@ class Workspace:
 
     def close(self) -> None:
         """Stop the jobs, write what waits, publish where the audit stands, and let go of the data folder."""
+        self.scoring.close()
         if self._decision_log is not None:
             self._decision_log.close()
         self._schedule.close()

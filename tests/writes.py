@@ -104,6 +104,23 @@ def activating(api: Api, made: Made) -> Write:
     return Write(f"/v1/releases/{idle}/activate", {"json": {"reason": "test"}})
 
 
+def trying(kind: str, *, end: bool = False) -> Prepare:
+    """Try the release that isn't in service, or end that; whatever was on trial before is not any more."""
+
+    def prepare(api: Api, made: Made) -> Write:
+        idle = activating(api, made).path.split("/")[3]
+        for item in api.get("/v1/releases").json()["items"]:
+            api.post(f"/v1/releases/{item['id']}/{kind}/end", json={"reason": "test"})
+        body = {"reason": "test"} | ({"share": 0.5} if kind == "canary" else {})
+        begin = Write(f"/v1/releases/{idle}/{kind}", {"json": body})
+        if not end:
+            return begin
+        assert begin.send(api).status_code == 200
+        return Write(f"{begin.path}/end", {"json": {"reason": "test"}})
+
+    return prepare
+
+
 def rolling_back(api: Api, made: Made) -> Write:
     """Take a release out of service that has one before it."""
     release = activating(api, made).send(api).json()["id"]
@@ -165,6 +182,8 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/releases/{release}/propose": proposing,
     "POST /v1/releases/{release}/approve": approving,
     "POST /v1/releases/{release}/reject": rejecting,
+    **{f"POST /v1/releases/{{release}}/{kind}": trying(kind) for kind in ("shadow", "canary")},
+    **{f"POST /v1/releases/{{release}}/{kind}/end": trying(kind, end=True) for kind in ("shadow", "canary")},
     "POST /v1/jobs/{job}/cancel": cancelling,
     "POST /v1/keys": issuing,
     "POST /v1/keys/{key}/revoke": revoking,

@@ -442,6 +442,39 @@ class ApprovalBody(Told):
     yours: bool = Field(description="Whether the asker is among them.")
 
 
+class CanaryAsked(ReasonAsked):
+    """Which share of the rows a release on trial decides, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"share": 0.05, "reason": "policy 2026/4"}]})
+
+    share: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+
+
+class PairBody(Told):
+    """Rows by two outcomes."""
+
+    outcome: str = Field(description="A shadow: what was answered; a canary: the model's own outcome.")
+    trial_outcome: str = Field(description="What the release on trial says.")
+    rows: int
+
+
+class TrialBody(Told):
+    """A release on trial; the counts begin at 0 with each start of the service."""
+
+    name: str
+    release: str
+    kind: Literal["shadow", "canary"]
+    share: float = Field(description="The share of the rows that a canary decides; 0 for a shadow.")
+    created: str
+    ended: str | None
+    state: Literal["running", "stopped", "ended"] = Field(description="stopped: the release may not serve any more.")
+    rows: int
+    differing: int
+    pairs: list[PairBody]
+    failed: int = Field(description="Rows that it couldn't decide; the release in service did.")
+    dropped: int = Field(description="Rows that a shadow had no time for.")
+
+
 class DecisionsAsked(BaseModel):
     """Rows to decide."""
 

@@ -26,6 +26,7 @@ from service.store.records import (
     ReleaseState,
     Revision,
     RuleSetRecord,
+    TrialRecord,
 )
 
 Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord, KeyRecord)
@@ -182,6 +183,22 @@ class Change:
         if row is None:
             raise UnknownRelease(release)
         return record_of(ReleaseRecord, row)
+
+    def begin_trial(self, record: TrialRecord) -> None:
+        """Keep a new trial; raises `StateRefused` where one of its kind runs under the name."""
+        table = tables.trials
+        same = (table.c.name == record.name, table.c.kind == record.kind, table.c.ended.is_(None))
+        other = self.connection.execute(select(table.c.release).where(*same)).scalar_one_or_none()
+        if other is not None:
+            raise StateRefused(f"the release {other!r} is the {record.kind} of {record.name!r}; end that first")
+        self.connection.execute(insert(table).values(**asdict(record)))
+
+    def end_trial(self, release: str, kind: str) -> None:
+        """End a release's trial; raises `StateRefused` where there is none."""
+        table = tables.trials
+        running = (table.c.release == release, table.c.kind == kind, table.c.ended.is_(None))
+        if self.connection.execute(update(table).where(*running).values(ended=self.moment)).rowcount != 1:
+            raise StateRefused(f"the release {release!r} is no {kind} now")
 
     # --- keys ---------------------------------------------------------------------------------
 

@@ -135,3 +135,15 @@ class Asked:
     caller: str
     key: str
     asked: str
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A release on trial; ``ended`` is None while it is."""
+
+    name: str
+    release: str
+    kind: Literal["shadow", "canary"]
+    share: float
+    created: str
+    ended: str | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from service.store.records import (
     KeyRecord,
     ReleaseRecord,
     Revision,
+    TrialRecord,
 )
 from service.store.seam import Storage, real_storage
 from service.store.upgrade import upgrade
@@ -175,6 +177,14 @@ class Repository:
         with self.database.reading() as connection:
             rows = connection.execute(select(tables.releases).where(tables.releases.c.state == "active")).all()
         return [record_of(ReleaseRecord, row) for row in rows]
+
+    def trials(self, release: str | None = None) -> list[TrialRecord]:
+        """The trials of a release, newest first; where none is named, those of every release that have not ended."""
+        table = tables.trials
+        asked = select(*(table.c[item.name] for item in fields(TrialRecord))).order_by(table.c.number.desc())
+        asked = asked.where(table.c.ended.is_(None) if release is None else table.c.release == release)
+        with self.database.reading() as connection:
+            return [TrialRecord(*row) for row in connection.execute(asked)]
 
     # --- the audit chain ----------------------------------------------------------------------
 

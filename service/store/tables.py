@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
 
 metadata = MetaData(
     naming_convention={
@@ -117,6 +117,21 @@ activations = Table(
     Column("release", ForeignKey("releases.id"), nullable=True),
     Column("action", String, nullable=False),
     Column("created", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+#: Releases on trial beside the one in service; one that has not ended is tried again after a restart.
+trials = Table(
+    "trials",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    _text("name"),
+    Column("release", ForeignKey("releases.id"), nullable=False, index=True),
+    _text("kind"),
+    # The share of the rows that a canary decides; 0 for a shadow.
+    Column("share", Float, nullable=False),
+    Column("created", String, nullable=False),
+    _text("ended", nullable=True),
     sqlite_autoincrement=True,
 )
 
