@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from ruleedit.errors import TargetError
+from ruleedit.estimators import answers_of, table_of
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices
 from ruleedit.retrain import retrain
@@ -34,8 +35,8 @@ class Frote(BaseEstimator):  # type: ignore[misc]
         Any scikit-learn classifier or pipeline with ``predict_proba`` that can be fitted on a
         DataFrame with the schema's columns (numbers as float64, texts as ``str``, missing values
         where the table has them). Clones of it are fitted; it stays as it is.
-    feedback : Feedback
-        What is asked, with the schema.
+    feedback : Feedback, optional
+        What is asked, with the schema. None asks for nothing, and every row comes back as it is.
     modify, selection, target, quota, iterations, batch, neighbours
         See `ruleedit.retrain.retrain`.
     random_state : int
@@ -56,7 +57,7 @@ class Frote(BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         estimator: Any,
-        feedback: Feedback,
+        feedback: Feedback | None = None,
         *,
         modify: Modify = "relabel",
         selection: Selection = "random",
@@ -78,7 +79,12 @@ class Frote(BaseEstimator):  # type: ignore[misc]
         self.neighbours = neighbours
         self.random_state = random_state
 
-    def fit_resample(self, X: pd.DataFrame, y: Any) -> tuple[pd.DataFrame, Any]:
+    def fit(self, X: Any, y: Any) -> Frote:
+        """Resample, and keep how it went (``result_``, ``sample_indices_``) without the rows."""
+        self.fit_resample(X, y)
+        return self
+
+    def fit_resample(self, X: Any, y: Any) -> tuple[pd.DataFrame, Any]:
         """Return the modified rows of X and behind them the accepted synthetic ones, with their answers.
 
         ``X`` has the schema's columns (others are left out), ``y`` (n,) the classes. X keeps its
@@ -87,7 +93,12 @@ class Frote(BaseEstimator):  # type: ignore[misc]
         come back as a Series or an array, as they were given, with the values of ``y``. Raises as
         `ruleedit.retrain.retrain` and `ruleedit.tables.encode` do.
         """
-        schema = self.feedback.schema
+        table = table_of(self, X, fitting=True)
+        if self.feedback is None:
+            answers_of(X, y)
+            self.sample_indices_ = np.arange(len(table))
+            return table, y
+        X, schema = table, self.feedback.schema
         rows = encode(X, schema)
         answers, values = _answers(y, schema, len(rows))
         options = {name: value for name, value in self.get_params(deep=False).items() if name in _OPTIONS}
@@ -97,6 +108,7 @@ class Frote(BaseEstimator):  # type: ignore[misc]
         return self._resampled(X, y, values)
 
     def _resampled(self, X: pd.DataFrame, y: Any, values: npt.NDArray[Any]) -> tuple[pd.DataFrame, Any]:
+        assert self.feedback is not None
         schema, generated = self.feedback.schema, self.result_.generated
         original = X[list(schema.names)]
         table = original.iloc[self.sample_indices_].reset_index(drop=True)
@@ -108,6 +120,14 @@ class Frote(BaseEstimator):  # type: ignore[misc]
             table = pd.concat([table, pd.DataFrame(made)], ignore_index=True)
         labels = values[np.concatenate([self.result_.modified[self.sample_indices_], generated.answers])]
         return table, pd.Series(labels, name=y.name).astype(y.dtype) if isinstance(y, pd.Series) else labels
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        tags.target_tags.required = True
+        return tags
 
 
 #: What `Frote` passes on to `retrain` under the same name.

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.validation import check_is_fitted
 
 from ruleedit.errors import TargetError, did_you_mean
+from ruleedit.estimators import answers_of, class_texts, inferred_schema, table_of
 from ruleedit.matching import Indices, decide, outcome_codes
-from ruleedit.rules import RuleSet, number_text
+from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
 from ruleedit.surrogate.fidelity import Fidelity
 from ruleedit.surrogate.task import Splits
-from ruleedit.tables import encode, infer_feature
+from ruleedit.tables import encode
 
 
 class RuleSurrogate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -93,14 +93,10 @@ class RuleSurrogate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         RuleSurrogate
             Itself.
         """
-        table = _table(X)
-        values = np.asarray(y_model)
-        if values.ndim != 1 or len(values) != len(table):
-            raise TargetError(f"y_model has the shape {values.shape} for {len(table)} rows; give one answer a row")
+        table, values = table_of(self, X, fitting=True), answers_of(X, y_model)
         self.classes_ = np.unique(values)
-        texts = [_text(value) for value in self.classes_.tolist()]
-        self.schema_ = _inferred(table, texts) if self.schema is None else self.schema
-        self.n_features_in_ = len(self.schema_.features)
+        texts = class_texts(self.classes_)
+        self.schema_ = inferred_schema(table, texts) if self.schema is None else self.schema
         self._values = dict(zip(_places(texts, self.schema_), self.classes_, strict=True))
         answers = np.array(list(self._values), dtype=np.intp)[np.searchsorted(self.classes_, values)]
         self.extraction_ = extract(
@@ -118,7 +114,7 @@ class RuleSurrogate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """What the rules answer, as values of ``classes_``; shape (n,)."""
         check_is_fitted(self, "rules_")
-        rows = encode(_table(X), self.schema_)
+        rows = encode(table_of(self, X, fitting=False), self.schema_)
         outcomes = outcome_codes([*(rule.outcome for rule in self.rules_), self.rules_.default], self.schema_.classes)
         said: Indices = outcomes[decide(self.rules_, rows, self.schema_)]
         return np.array([self._values[place] for place in said.tolist()], dtype=self.classes_.dtype)
@@ -129,26 +125,6 @@ class RuleSurrogate(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
-
-
-def _table(X: Any) -> pd.DataFrame:
-    if isinstance(X, pd.DataFrame):
-        return X.set_axis([str(name) for name in X.columns], axis=1)
-    values = np.asarray(X)
-    if values.ndim != 2:
-        raise TargetError(f"X has the shape {values.shape}; give a table of rows and features")
-    return pd.DataFrame(values, columns=[f"x{place}" for place in range(values.shape[1])])
-
-
-def _text(value: Any) -> str:
-    return number_text(value) if isinstance(value, float) else str(value)
-
-
-def _inferred(table: pd.DataFrame, classes: list[str]) -> Schema:
-    target = "answer"
-    while target in table.columns:
-        target += "'"
-    return Schema(tuple(infer_feature(table[name], name) for name in table.columns), target, tuple(classes))
 
 
 def _places(texts: list[str], schema: Schema) -> list[int]:

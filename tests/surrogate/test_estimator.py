@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from ruleedit.errors import ExtractionFailed, MissingColumns, TargetError
+from ruleedit.errors import ExtractionFailed, TargetError
 from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate import DEFAULT_METHOD, RuleSurrogate, extract
 from ruleedit.tables import encode
@@ -98,7 +98,7 @@ def test_it_works_in_a_pipeline_and_across_folds() -> None:
 
 @pytest.mark.parametrize(
     "values",
-    [np.array([0, 1]), np.array([False, True]), np.array([0.5, 1.0]), np.array(["a", "b"]), np.array([10, 9])],
+    [np.array([0, 1]), np.array([False, True]), np.array([2.0, 1.0]), np.array(["a", "b"]), np.array([10, 9])],
 )
 def test_answers_come_back_in_their_own_type(values: np.ndarray) -> None:
     """Numbers stay numbers, booleans booleans."""
@@ -148,11 +148,11 @@ def test_an_answer_that_the_schema_lacks_is_refused() -> None:
 
 def test_tables_that_do_not_fit_are_refused() -> None:
     """Too few answers, a vector for a table, another table at prediction, one class only."""
-    with pytest.raises(TargetError, match="one answer a row"):
+    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         RuleSurrogate().fit(TABLE, ANSWERS[:-1])
-    with pytest.raises(TargetError, match="rows and features"):
+    with pytest.raises(ValueError, match="Expected 2D array"):
         RuleSurrogate().fit([1.0, 2.0], ["a", "b"])
-    with pytest.raises(MissingColumns, match="job"):
+    with pytest.raises(ValueError, match=r"(?s)feature names.*job"):
         fitted().predict(TABLE[["age", "hours per week"]])
     with pytest.raises(ExtractionFailed, match="only 'yes'"):
         RuleSurrogate().fit(TABLE, ["yes"] * len(TABLE))
