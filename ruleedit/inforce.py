@@ -11,7 +11,7 @@ import numpy as np
 
 from ruleedit.doubts import doubts
 from ruleedit.drafts import Draft
-from ruleedit.errors import NotThereYet, Refused, TargetError, did_you_mean
+from ruleedit.errors import Refused, TargetError, did_you_mean
 from ruleedit.evidence import Evidence
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
@@ -19,6 +19,7 @@ from ruleedit.graft import prove as prove_graft
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes, outcomes
 from ruleedit.overlay import moves
+from ruleedit.prove import prove as prove_rules
 from ruleedit.release import MODES, Mode, Release
 from ruleedit.retrain import Checkpoints, Point, lightgbm_trainer, retrain
 from ruleedit.retrain.objective import held_by_asking
@@ -29,6 +30,10 @@ from ruleedit.training import stratified_quarter
 #: Called with the steps done, all of them, and what there is to say so far.
 Progress: TypeAlias = Callable[[int, int, object], None]
 
+#: The modes in which trees answer for the rules, so that there is something to prove.
+PROVABLE = ("graft", "retrain")
+#: So often counterexamples are taught to a retrained model.
+PROOF_ROUNDS = 8
 #: Edits that ask for nothing (a default changed, a rule restored, an extracted rule confirmed by nobody) make a release
 #: too: it serves, and its history says what was done.
 NOTHING_ASKED = "the edits ask for nothing: every row is decided as before"
@@ -55,11 +60,12 @@ def put_in_force(
     schema order, which retraining needs. Of the table that the model was trained on, the model's
     hold-out is reported on and the rest may be trained on; of another table every row counts as
     held out, and retraining holds out a quarter of its own. The report says which. ``prove`` adds
-    to a graft's report the symbolic proof that its trees say exactly what the edits ask. ``groups``
+    to a graft's report the symbolic proof that its trees say exactly what the edits ask, and to a
+    retraining's what `ruleedit.prove` finds of each rule, after counterexamples were taught. ``groups``
     names the features by whose values the report parts what changed outside (`subgroups`).
     ``checkpoints`` keeps finished trainings, so that a retraining cut off is taken up again.
 
-    Raises `ConflictsOpen` while a conflict is unresolved, and `Refused` or `NotThereYet`.
+    Raises `ConflictsOpen` while a conflict is unresolved, and `Refused`.
     """
     kind = _mode(mode, strategy, prove)
     subgroups(model.schema, groups)
@@ -74,6 +80,9 @@ def put_in_force(
         release, figures = _retrained(
             model, draft, asked, rows, truth, held, strategy, seed, progress, should_stop, checkpoints
         )
+        if prove:
+            training = np.setdiff1d(np.arange(len(rows)), held)
+            release, figures = _proved(release, figures, asked, rows[training], truth[training], seed, should_stop)
     else:
         held = model.held_out(rows)
         made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
@@ -88,8 +97,8 @@ def put_in_force(
 def _mode(mode: str, strategy: str | None, prove: bool) -> Mode:
     if mode not in MODES:
         raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
-    if prove and mode != "graft":
-        raise NotThereYet(f"a proof for the mode {mode!r} comes with a later version; 'graft' has one")
+    if prove and mode not in PROVABLE:
+        raise Refused(f"the mode {mode!r} has no proof: the rules decide, not trees; {' and '.join(PROVABLE)} have one")
     if strategy is not None and mode != "retrain":
         raise Refused(f"the mode {mode!r} has no strategy; retrain has")
     return next(known for known in MODES if known == mode)
@@ -154,6 +163,48 @@ def _retrained(
         "curve": [_point_json(point) for point in found.curve],
         "notes": list(found.notes),
     }
+
+
+def _proved(
+    release: Release,
+    figures: dict[str, Any],
+    asked: Feedback,
+    rows: Matrix,
+    truth: Indices,
+    seed: int,
+    should_stop: Callable[[], bool] | None,
+) -> tuple[Release, dict[str, Any]]:
+    """Look for counterexamples and teach them, until every rule is proved, or for `PROOF_ROUNDS` rounds."""
+    taught, model = 0, release.model
+    findings = prove_rules(model, asked, rows, seed=seed, should_stop=should_stop)
+    for number in range(PROOF_ROUNDS):
+        lessons = [finding.counterexamples for finding in findings if len(finding.counterexamples)]
+        if not lessons or model.file.average_output:
+            break
+        found = retrain(
+            rows,
+            truth,
+            asked,
+            lightgbm_trainer(model),
+            model=model,
+            background=model.background,
+            strategy="anchored",
+            seed=seed + number + 1,
+            lessons=np.concatenate(lessons),
+            should_stop=should_stop,
+        )
+        assert isinstance(found.model, TableModel)
+        model, taught = found.model, taught + sum(map(len, lessons))
+        figures["trainings"] += found.trainings
+        figures["synthetic"] += found.synthetic
+        findings = prove_rules(model, asked, rows, seed=seed + number + 1, should_stop=should_stop)
+    proved = all(finding.status == "proved" for finding in findings)
+    figures["proof"] = {
+        "proved": proved,
+        "taught": taught,
+        "rules": [finding.to_json(asked) for finding in findings],
+    }
+    return dataclasses.replace(release, model=model), figures
 
 
 def _point_json(point: Point) -> dict[str, Any]:

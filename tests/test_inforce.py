@@ -12,19 +12,21 @@ import pytest
 from ruleedit.datasets import loans
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
-from ruleedit.errors import Cancelled, ConflictsOpen, NotThereYet, Refused, TargetError
+from ruleedit.errors import Cancelled, ConflictsOpen, Refused, TargetError
 from ruleedit.formats import canonical
 from ruleedit.inforce import NOTHING_ASKED, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import load
 from ruleedit.models import TableModel
 from ruleedit.overlay import BY_GRAFT, BY_OVERLAY
+from ruleedit.prove import prove
 from ruleedit.release import Release
 from ruleedit.release import load as load_release
 from ruleedit.tables import encode, read, target_codes
 from tests.commandline import Shop
 
 MODES = ("overlay-hard", "overlay-soft")
+RULE = "IF age < 30 AND amount > 9000 THEN approve"
 
 
 class Parts(NamedTuple):
@@ -133,6 +135,28 @@ class TestRetrain:
             parts.apply("retrain", truth=parts.truth, should_stop=lambda: True)
 
 
+class TestProof:
+    def test_a_retrained_model_is_proved_after_counterexamples_were_taught(self, parts: Parts) -> None:
+        """Each rule with its finding; the release's model is the one that was proved, and its file stands alone."""
+        draft = edit(Draft.of(parts.draft.base, parts.model.schema), [f"new {RULE}"], reason="r")
+        release = put_in_force(parts.model, draft, "retrain", parts.rows, truth=parts.truth, prove=True)
+        proof = release.report["proof"]
+        assert proof["proved"]
+        assert [item["status"] for item in proof["rules"]] == ["proved"]
+        assert release.feedback is not None
+        assert [finding.status for finding in prove(release.model, release.feedback, parts.rows, seed=5)] == ["proved"]
+        assert release.before is not None
+        (before,) = prove(release.before, release.feedback, parts.rows)
+        assert before.status == "counterexample"
+
+    def test_a_proof_can_be_stopped(self, parts: Parts) -> None:
+        """Whoever asks it to stop gets no release."""
+        release = parts.apply("overlay-hard")
+        grafted = parts.apply("graft").model
+        with pytest.raises(Cancelled):
+            prove(grafted, release.feedback, parts.rows, should_stop=lambda: True)
+
+
 class TestCollateral:
     @pytest.mark.parametrize("mode", [*MODES, "graft"])
     def test_each_mode_says_what_changed_outside(self, parts: Parts, mode: str) -> None:
@@ -182,8 +206,8 @@ class TestRefusals:
         """An unknown one, one of a later version, and a strategy for a mode that has none."""
         with pytest.raises(Refused, match="did you mean 'overlay-hard'"):
             parts.apply("overlay-hrad")
-        with pytest.raises(NotThereYet):
-            parts.apply("retrain", prove=True)
+        with pytest.raises(Refused, match="graft and retrain have one"):
+            parts.apply("overlay-soft", prove=True)
         with pytest.raises(Refused, match="no strategy"):
             parts.apply("overlay-soft", strategy="greedy")
 

@@ -37,7 +37,9 @@ def apply(
     strategy: Annotated[
         str | None, typer.Option("--strategy", help="How to retrain: anchored (the default), adaptive or greedy.")
     ] = None,
-    prove: Annotated[bool, typer.Option("--prove", help="Prove that a graft says what the edits ask.")] = False,
+    prove: Annotated[
+        bool, typer.Option("--prove", help="Prove that a graft or a retrained model says what the edits ask.")
+    ] = False,
     without_rows: Annotated[
         bool, typer.Option("--without-rows", help="Keep no held-out rows with the release; no bundle can recompute.")
     ] = False,
@@ -216,8 +218,19 @@ def show_effect(report: Any) -> None:
         table(("outside, where", "rows", "changed"), parts, right=("rows", "changed"))
     for doubt in report.get("doubts", []):
         say(f"doubt: {doubt['says']}")
+    if "rules" in report.get("proof", {}):
+        show_proof(report["proof"])
     for note in report.get("notes", []):
         say(f"note: {note}")
+
+
+def show_proof(proof: Any) -> None:
+    """What was found of each rule, and the row on which one isn't followed."""
+    for item in proof["rules"]:
+        why = f" ({item['why']})" if "why" in item else ""
+        say(f"{item['rule']}: {item['status']}{why}; {number(item['rows'])} rows tried, {item['boxes']} boxes searched")
+        if "counterexample" in item:
+            say("  " + ", ".join(f"{name} {_value(value)}" for name, value in item["counterexample"].items()))
 
 
 def _part(part: Any) -> str:

@@ -93,6 +93,7 @@ def retrain(
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
+    lessons: Matrix | None = None,
 ) -> Retrained:
     """Retrain a model so that it answers as the feedback asks.
 
@@ -138,6 +139,8 @@ def retrain(
     checkpoints : Checkpoints, optional
         Where finished trainings are kept and looked for, so that a retraining that was cut off is
         taken up again with the same result; for LightGBM models in force alone.
+    lessons : array of shape (m, features), optional
+        Encoded rows that `anchored` teaches too, counterexamples say; other strategies refuse them.
 
     Returns
     -------
@@ -159,6 +162,8 @@ def retrain(
     `ruleedit.retrain.greedy` says which rows the returned model was trained on.
     """
     strategy = strategy or default_strategy(model)
+    if lessons is not None and strategy != "anchored":
+        raise Refused(f"{strategy!r} takes no lessons; 'anchored' does")
     for what, name, known in (
         ("strategies", strategy, STRATEGIES),
         ("modifications", modify, MODIFICATIONS),
@@ -188,6 +193,7 @@ def retrain(
         progress=progress,
         should_stop=should_stop,
         checkpoints=checkpoints,
+        lessons=None if lessons is None else encoded_matrix(lessons, feedback.schema),
     )
     if model is not None and not asking(feedback):
         return _as_it_is(task, model, strategy)

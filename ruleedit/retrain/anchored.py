@@ -14,7 +14,7 @@ it. A distribution has to even out what the model makes of all features, so all 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,8 +55,12 @@ MOST_LEAVES = 255
 FINE: Mapping[str, Any] = {"least_rows": 5, "rate": 0.2}
 #: Contrast rows for each row inside.
 CONTRASTS = 3
+#: Contrast rows of contrast rows, where counterexamples are taught: so often, each time a feature more.
+DEEPER = 5
 #: A row has learned its target when it is decided so and its distance (total variation) is at most this.
 NEAR_CLASS, NEAR_DISTRIBUTION = 0.1, 0.05
+#: A lesson is learned to more than that: where one counterexample lies others are near.
+NEAR_LESSON = 0.01
 #: Boosting stops when at least this share of the rows inside has learned its target and no more outside is changed.
 LEARNED, CHANGED = 0.9995, 0.0002
 #: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows,
@@ -81,7 +85,8 @@ class _Made:
     """Rows to teach: encoded ``rows`` (n, features) with ``targets`` (n, classes).
 
     ``scores`` are the raw scores of the model before; ``wanted`` (n,) is the class asked for, -1
-    outside and where a row's own answer is kept. ``synthetic`` and ``contrasts`` say what of it was generated.
+    outside and where a row's own answer is kept; ``must`` (n,) the lessons, each of which is to be
+    learned. ``synthetic`` and ``contrasts`` say what of it was generated.
     """
 
     rows: Matrix
@@ -90,11 +95,12 @@ class _Made:
     wanted: Indices
     synthetic: Synthetic
     contrasts: int
+    must: Mask
 
     def of(self, places: Indices) -> _Made:
         """Some of these rows, all of which were generated for contrast."""
         rows, targets, scores = self.rows[places], self.targets[places], self.scores[places]
-        return _Made(rows, targets, scores, self.wanted[places], self.synthetic, len(places))
+        return _Made(rows, targets, scores, self.wanted[places], self.synthetic, len(places), self.must[places])
 
     def and_more(self, other: _Made) -> _Made:
         """These rows, then the other's."""
@@ -105,6 +111,7 @@ class _Made:
             np.concatenate([self.wanted, other.wanted]),
             self.synthetic.and_more(other.synthetic),
             self.contrasts + other.contrasts,
+            np.concatenate([self.must, other.must]),
         )
 
 
@@ -144,14 +151,43 @@ class _Anchored:
         """Training rows, generated ones in the regions, and contrast rows made of both."""
         numbers, inside = self._given(), self._generated()
         own = self.task.rows[numbers]
-        sources = np.concatenate([inside.rows, own[self.course.held[numbers] >= 0]])
+        lessons = self._lessons(inside)
+        sources = np.concatenate([inside.rows, own[self.course.held[numbers] >= 0], lessons])
         changed = self._contrasts(np.repeat(sources, CONTRASTS, axis=0))
-        made = self._taught(np.concatenate([own, inside.rows, changed]), inside, len(changed))
+        if len(lessons):
+            # Where a proof is wanted the places count in which several values are rare at once.
+            changed = np.concatenate([changed, *self._deeper(changed)])
+        made = self._taught(np.concatenate([own, inside.rows, lessons, changed]), inside, len(lessons) + len(changed))
+        made.must[len(own) + len(inside) :][: len(lessons)] = True
         if self.task.modify == "none":
             kept = np.flatnonzero(self.course.held[numbers] >= 0)
             made.targets[kept] = np.eye(made.targets.shape[1])[self.task.answers[numbers[kept]]]
             made.wanted[kept] = -1
         return made
+
+    def _lessons(self, inside: Synthetic) -> Matrix:
+        """The task's lessons, and rows all over their rules' regions with what no rule names as in a lesson.
+
+        What makes the model sure of another class in one place of a region does so in the others.
+        """
+        given = self.task.lessons
+        if given is None or not len(given):
+            return inside.rows[:0]
+        named = [edge.place for edge in self.edges]
+        held = held_by_asking(self.task.feedback, given)
+        spread = [given]
+        for place in np.unique(held[held >= 0]):
+            own = inside.rows[inside.rules == place]
+            if len(own):
+                rows = given[self.rng.choice(np.flatnonzero(held == place), MOST_INSIDE)]
+                rows[:, named] = own[self.rng.integers(len(own), size=MOST_INSIDE)][:, named]
+                spread.append(rows[held_by_asking(self.task.feedback, rows) == place])
+        return np.concatenate(spread)
+
+    def _deeper(self, rows: Matrix) -> Iterator[Matrix]:
+        for _ in range(DEEPER):
+            rows = self._contrasts(rows)
+            yield rows
 
     def _searched(self, model: TableModel, made: _Made) -> tuple[_Made, float]:
         """New contrast rows that the model gets wrong, with as many that it gets right; and the share of the wrong."""
@@ -178,7 +214,7 @@ class _Anchored:
         scores, targets = start_scores(self.before, rows)
         targets[held >= 0] = self.asked[held[held >= 0]]
         wanted = np.append(self.task.feedback.outcome_codes(), -1)[held]
-        return _Made(rows, targets, scores, wanted, synthetic, contrasts)
+        return _Made(rows, targets, scores, wanted, synthetic, contrasts, np.zeros(len(rows), dtype=bool))
 
     def _given(self) -> Indices:
         """The numbers of the training rows that are taught: anchors outside, and some of each rule's."""
@@ -249,6 +285,8 @@ class _Enough:
         self.inside: Mask = made.wanted >= 0
         certain = made.targets[self.inside].max(axis=1) == 1.0
         self.near = np.where(certain, NEAR_CLASS, NEAR_DISTRIBUTION)
+        self.must = made.must[self.inside]
+        self.near[self.must & certain] = NEAR_LESSON
 
     def __call__(self, found: Reals) -> bool:
         codes = outcome_codes(found, self.thresholds)
@@ -257,4 +295,4 @@ class _Enough:
             return False
         apart = np.abs(found[self.inside] - self.made.targets[self.inside]).sum(axis=1) / 2.0
         learned = (apart <= self.near) & (codes[self.inside] == self.made.wanted[self.inside])
-        return not len(learned) or bool(learned.mean() >= LEARNED)
+        return not len(learned) or bool(learned.mean() >= LEARNED and learned[self.must].all())

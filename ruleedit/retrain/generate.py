@@ -36,6 +36,7 @@ class Generator:
         self.feedback = feedback
         self.rows = rows
         self.rng = rng
+        self.background = background
         self.schema = feedback.schema
         self._numbers = np.array([feature.is_number for feature in self.schema.features])
         self._whole = np.array([feature.kind == "integer" for feature in self.schema.features])

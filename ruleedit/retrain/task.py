@@ -87,6 +87,7 @@ class Task:
     progress: Progress | None = None
     should_stop: Callable[[], bool] | None = None
     checkpoints: Checkpoints | None = None
+    lessons: Matrix | None = None
 
 
 @dataclass(frozen=True, eq=False)
