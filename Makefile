@@ -1,7 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-.PHONY: help setup demo serve test soak check format lock notebooks benchmarks clean
+.PHONY: help setup demo serve test soak check format lock screenshots notebooks benchmarks clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-11s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ format: setup ## Write every file in the house's format
 lock: setup ## Lock the dependencies again, with hashes and no index address
 	$(BIN)/pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra test --extra notebooks --extra postgres --extra prove --extra dask --output-file requirements.lock pyproject.toml
+
+screenshots: setup ## Make the README's pictures of the workbench, in Chromium
+	RULEEDIT_TEST_SCREENSHOTS=docs $(BIN)/python -m pytest tests/workbench/test_pages.py -k "moved_by_keyboard or settled_by_a_button"
 
 notebooks: setup ## Run the notebooks as they are
 	$(BIN)/python -m pytest --nbmake notebooks

@@ -17,6 +17,8 @@ from ruleedit.regions import Box, check_rule, rule_box, set_clauses
 from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
 from ruleedit.schema import Schema, content_hash
 
+#: Up to so many rules pairs of boxes are looked at one by one.
+FEW = 64
 #: How a rule set says which parts it puts out and in: places and rules.
 Placed: TypeAlias = tuple[tuple[int, Rule], ...]
 
@@ -270,10 +272,24 @@ def _idle_clauses(draft: Draft) -> Iterable[str]:
 
 
 def _shadowed(draft: Draft) -> Iterable[str]:
-    boxes: list[tuple[str, Box]] = []
-    for rule in draft.rules.enabled:
-        box = rule_box(rule, draft.schema)
-        cover = next((earlier for earlier, other in boxes if box.within(other)), None)
-        if cover is not None:
-            yield f"{rule.id} never decides: {cover} stands before it and covers all its rows"
-        boxes.append((rule.id, box))
+    rules = list(draft.rules.enabled)
+    for place, cover in _covers([rule_box(rule, draft.schema) for rule in rules]):
+        yield f"{rules[place].id} never decides: {rules[cover].id} stands before it and covers all its rows"
+
+
+def _covers(boxes: Sequence[Box]) -> Iterable[tuple[int, int]]:
+    """Each box that lies in an earlier one, and the first such one, as places."""
+    if len(boxes) <= FEW:
+        for place, box in enumerate(boxes):
+            cover = next((earlier for earlier in range(place) if box.within(boxes[earlier])), None)
+            if cover is not None:
+                yield place, cover
+        return
+    # Here, so that reading and editing a rule file of usual size needs no numpy.
+    import numpy as np
+
+    from ruleedit.meeting import containing
+
+    inside = np.tril(containing(boxes), -1)
+    for place in np.flatnonzero(inside.any(axis=1)).tolist():
+        yield place, int(inside[place].argmax())

@@ -242,6 +242,20 @@ class TableModel:
         """The outcome of each encoded row as its place in ``schema.classes``; shape (n,)."""
         return outcomes(self, rows)
 
+    def contributions(self, rows: Matrix) -> Reals:
+        """What each value adds to the raw score of the model's own outcome; shape (n, features + 1).
+
+        LightGBM's exact TreeSHAP (Lundberg et al., *From local explanations to global understanding
+        with explainable AI for trees*, 2020): a row's contributions and the last column, what any
+        row has, sum to its raw score. Of a binary model's first class the signs are turned.
+        """
+        rows = encoded_matrix(rows, self.schema)
+        parts = np.asarray(self.booster.predict(self.encode_for_file(rows), pred_contrib=True, num_threads=1))
+        own, wide = self.outcomes(rows), len(self.schema.features) + 1
+        if self.file.num_class == 1:
+            return np.where(own[:, None] == 1, parts, -parts)
+        return parts.reshape(len(rows), -1, wide)[np.arange(len(rows)), own]
+
     def predict_proba(self, frame: pd.DataFrame) -> Reals:
         """The probabilities of a table's rows; shape (n, classes). Raises as `tables.encode` does."""
         return self.proba(encode(frame, self.schema))

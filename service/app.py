@@ -29,11 +29,12 @@ from service.api import (
     keys,
     models,
     operations,
+    pages,
     releases,
     rulesets,
     trials,
 )
-from service.api.access import TABLE
+from service.api.access import PAGES, TABLE
 from service.api.bodies import (
     DecisionsAsked,
     DecisionsBody,
@@ -48,6 +49,7 @@ from service.gate import Gate
 from service.jobs import Watch
 from service.metrics import Metrics
 from service.problems import Problem
+from service.sessions import Sessions
 from service.settings import Settings
 from service.store.repository import now, random_id
 from service.store.seam import Storage, real_storage
@@ -136,12 +138,22 @@ def create_app(
     )
     app.state.metrics = Metrics()
     app.state.tokens = Tokens(settings, clock)
-    app.add_middleware(Gate, settings=settings, access=Access(TABLE), metrics=app.state.metrics, log=request_log)
+    app.state.sessions = Sessions(clock)
+    access = Access(TABLE | PAGES if settings.workbench else TABLE)
+    app.add_middleware(Gate, settings=settings, access=access, metrics=app.state.metrics, log=request_log)
     problems.install(app)
     # The same function as in the router of decisions, which describes it, without the framework's reading of it.
     app.router.routes.append(Route("/v1/decisions/{name}", decisions.decide, methods=["POST"]))
     for room in ROUTERS:
         app.include_router(room.router)
+    if settings.workbench:
+        # NiceGUI is heavy, and has one application a process.
+        from service import workbench
+
+        app.include_router(pages.router)
+        workbench.install(app, settings)
+    else:
+        app.include_router(operations.landing)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]
     return app
 

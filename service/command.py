@@ -37,7 +37,7 @@ def serve(
     from service.settings import from_environment
 
     off = False if demo else None
-    environ = {"RULEEDIT_DATA_DIR": "ruleedit-data", **os.environ}
+    environ = {"RULEEDIT_DATA_DIR": "ruleedit-data", "RULEEDIT_WORKBENCH": "on", **os.environ}
     settings = from_environment(
         environ, data_dir=data_dir, demo=demo or None, database=database, authentication=off, approval=off
     )

@@ -9,10 +9,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from http.cookies import SimpleCookie
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.responses import RedirectResponse
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -34,6 +37,7 @@ from service.logs import REQUEST_ID, RequestIds, request_line
 from service.metrics import Metrics
 from service.people import LOCAL, Person
 from service.problems import answer_to
+from service.sessions import COOKIE, Sessions
 from service.settings import Settings, is_loopback
 from service.tokens import Tokens
 
@@ -45,6 +49,10 @@ UPLOADS = ("/v1/datasets", "/v1/models", "/v1/rulesets/import")
 #: What must be answered under any load.
 PROBES = ("/healthz", "/readyz", "/metrics")
 DECIDING = ("/v1/decisions/", "/v2", "/invocations")
+#: Where files go that are given on a page.
+PAGE_UPLOADS = "/_nicegui/client/"
+#: Where the cookie of the workbench counts.
+PAGES = ("/r/", "/_nicegui", "/sign-out")
 #: What each answer says where nobody is asked who they are, or nobody has to approve.
 NOTICE = "RuleEdit-Notice"
 
@@ -127,6 +135,9 @@ class Gate:
         except (ServiceError, Cut) as problem:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008})
+            elif isinstance(problem, CredentialNeeded) and self._is_page(scope, headers):
+                to = quote(scope["path"], safe="/")
+                await RedirectResponse(f"/sign-in?to={to}", 303)(scope, receive, send)
             else:
                 found = problem.problem if isinstance(problem, Cut) else problem
                 await answer_to(found, scope["path"], {})(scope, receive, send)
@@ -138,16 +149,29 @@ class Gate:
             return LOCAL
         said = headers.get(b"authorization", b"").decode("latin-1")
         if not said:
-            return None
+            return await self._signed_in(scope, headers)
         scheme, _, credential = said.partition(" ")
         credential = credential.strip()
         if scheme.lower() != "bearer" or not credential:
             raise CredentialRefused("the Authorization header is no 'Bearer KEY-OR-TOKEN'")
-        if not credential.startswith(MARK):
-            tokens: Tokens = scope["app"].state.tokens
-            return await run_in_threadpool(tokens.person, credential)
-        keys: Keys = scope["app"].state.workspace.keys
-        return keys.known(credential) or await run_in_threadpool(keys.person, credential)
+        return await person_of(scope, credential)
+
+    async def _signed_in(self, scope: Scope, headers: Sent) -> Person | None:
+        """Whom the cookie of the workbench stands for; on the pages alone, and only from a page of our own."""
+        if not self._settings.workbench or (not scope["path"].startswith(PAGES) and scope["path"] != "/"):
+            return None
+        cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
+        sessions: Sessions = scope["app"].state.sessions
+        credential = None if cookie is None else sessions.credential(cookie.value)
+        if credential is None:
+            return None
+        host = headers.get(b"host", b"")
+        if headers.get(b"origin", b"http://" + host) not in (b"http://" + host, b"https://" + host):
+            raise NotLocal("a page of another origin sent the request")
+        try:
+            return await person_of(scope, credential)
+        except CredentialRefused:
+            return None
 
     def _check(self, scope: Scope, person: Person | None) -> None:
         """Raise where the person may not use the route; a path that leads nowhere is the router's to refuse."""
@@ -164,6 +188,16 @@ class Gate:
             raise RoleMissing(f"{verb} {entry.path} is for {roles}; {person.name!r} is {_listed(person)}")
         if _leads_somewhere(scope):
             raise AccessUndeclared(f"nobody has said who may use {verb} {scope['path']}, so nobody may")
+
+    def _is_page(self, scope: Scope, headers: Sent) -> bool:
+        """Whether somebody's browser asks for a page of the workbench."""
+        path = scope["path"]
+        return (
+            self._settings.workbench
+            and scope.get("method") == "GET"
+            and (path == "/" or path.startswith("/r/"))
+            and b"text/html" in headers.get(b"accept", b"")
+        )
 
     def _lane(self, scope: Scope, headers: Sent) -> Lane | None:
         path = scope["path"]
@@ -191,8 +225,8 @@ class Gate:
 
 
 def _is_upload(scope: Scope, headers: Sent) -> bool:
-    media = headers.get(b"content-type", b"").lower()
-    return scope["path"].rstrip("/") in UPLOADS and media.startswith(b"multipart/form-data")
+    media, path = headers.get(b"content-type", b"").lower(), scope["path"]
+    return (path.rstrip("/") in UPLOADS or path.startswith(PAGE_UPLOADS)) and media.startswith(b"multipart/form-data")
 
 
 def _too_large(limit: int) -> TooLarge:
@@ -242,6 +276,16 @@ async def _shallow(receive: Receive, most: int) -> Receive:
         return {"type": "http.request", "body": whole, "more_body": False}
 
     return receiving
+
+
+async def person_of(scope: Scope, credential: str) -> Person:
+    """The person of an API key or a token; raises `CredentialRefused`."""
+    if not credential.startswith(MARK):
+        tokens: Tokens = scope["app"].state.tokens
+        return await run_in_threadpool(tokens.person, credential)
+    keys: Keys = scope["app"].state.workspace.keys
+    known = keys.known(credential)
+    return await run_in_threadpool(keys.person, credential) if known is None else known
 
 
 def _check_local(headers: Sent) -> None:

@@ -43,7 +43,7 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
             access_log=False,
             timeout_graceful_shutdown=GRACE,
             server_header=False,
-            ws="none",
+            ws="websockets-sansio" if settings.workbench else "none",
         )
         name = f"[{host}]" if ":" in host else host
         print(

@@ -32,6 +32,8 @@ class Settings:
     ----------
     data_dir
         The folder of the database and the files; made where it isn't there.
+    workbench
+        Whether the pages are served at ``/``; NiceGUI has one application a process, so a process has one workbench.
     demo
         Whether a ready example is made on the first start.
     workers
@@ -126,6 +128,7 @@ class Settings:
     """
 
     data_dir: Path
+    workbench: bool = False
     demo: bool = False
     workers: int = 2
     most_jobs: int = 100

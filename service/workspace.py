@@ -26,6 +26,7 @@ from ruleedit.findings import findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
+from ruleedit.models import TableModel
 from ruleedit.release import MODES
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
@@ -43,7 +44,7 @@ from service.people import Person, Role
 from service.schedule import Chore, Schedule, run
 from service.scoring import Scoring, Serving
 from service.settings import Settings
-from service.shelf import Shelf, truth_or_none
+from service.shelf import EncodedTable, Shelf, truth_or_none
 from service.store.change import Record
 from service.store.files import Claim, Files
 from service.store.records import (
@@ -83,6 +84,20 @@ class Page:
 
     limit: int
     before: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A rule set at one revision as values: its draft, its model, and the table that the model was trained on.
+
+    ``model`` is what is known of the model, ``answering`` the model itself.
+    """
+
+    record: RuleSetRecord
+    draft: Draft
+    model: ModelRecord
+    answering: TableModel
+    table: EncodedTable
 
 
 class Workspace:
@@ -303,6 +318,14 @@ class Workspace:
                 change.add_ruleset(made, Revision(draft.revision, draft.content), canonical.dumps(draft))
                 change.happened(Happened("import rules", made.id, payload=payload))
                 return dict(attempt.answer(change, ruleset_view(made, draft)))
+
+    def open(self, name: str, revision: str | None = None) -> Opened:
+        """A rule set as values with everything that is computed from, at its present revision unless one is named."""
+        record = self._ruleset(name)
+        model = self._repository.get(ModelRecord, record.model, UnknownModel)
+        table = self._shelf.table(model.dataset, model.id)
+        draft = self._shelf.draft(name, revision or record.head)
+        return Opened(record, draft, model, self._shelf.model(model.id), table)
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""

@@ -252,6 +252,15 @@ def test_warnings_name_idle_clauses_and_rules_that_never_decide() -> None:
     assert do(draft, "disable R1").warnings() == ()
 
 
+def test_many_rules_are_warned_of_as_few_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Past some number all pairs are looked at at once, with the same answers."""
+    draft = draft_of(*(f"IF x > {i % 40} AND x < {i % 40 + 9 - i // 10} THEN a" for i in range(80)))
+    many = draft.warnings()
+    monkeypatch.setattr("ruleedit.drafts.FEW", 1_000)
+    assert draft.warnings() == many
+    assert any("never decides" in warning for warning in many)
+
+
 def test_rules_and_settlements_as_json() -> None:
     """Only what differs from the usual is written."""
     draft = do(

@@ -88,3 +88,19 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/jobs/{job}/cancel": _EDIT,
     "GET /v1/jobs/{job}/events": _READ,
 }
+
+#: What the workbench adds: its pages, what they load, and the socket between page and service. What somebody may do
+#: on a page is asked of `TABLE`, by the route that does the same.
+PAGES: dict[str, Iterable[Role] | None] = {
+    "GET /r/{ruleset}": _READ,
+    "GET /r/{ruleset}/{room}": _READ,
+    "GET /favicon.ico": ANYBODY,
+    "GET /sign-in": ANYBODY,
+    "POST /sign-in": ANYBODY,
+    "POST /sign-out": KNOWN,
+    "GET /_nicegui/*": ANYBODY,
+    "POST /_nicegui/client/*": _EDIT,
+    "GET /_nicegui_ws/*": KNOWN,
+    "POST /_nicegui_ws/*": KNOWN,
+    "WEBSOCKET /_nicegui_ws/*": KNOWN,
+}

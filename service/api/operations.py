@@ -11,6 +11,8 @@ from service.api.common import Work, refuses
 from service.workspace import Page
 
 router = APIRouter(tags=["operation"])
+#: The first page where no workbench is.
+landing = APIRouter(tags=["operation"])
 #: No page of ours loads or runs anything.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; "
@@ -50,7 +52,7 @@ def get_docs(work: Work, request: Request) -> HTMLResponse:
     return HTMLResponse(pages.docs(request.app.openapi(), base, work.settings.notice), headers=HEADERS)
 
 
-@router.get("/", response_class=HTMLResponse, responses=refuses(), summary="The first page")
+@landing.get("/", response_class=HTMLResponse, responses=refuses(), summary="The first page")
 def get_first_page(work: Work, request: Request) -> HTMLResponse:
     """What is there, with links and curl lines; the workbench comes later."""
     few = Page(20)

@@ -1,0 +1,228 @@
+"""What the workbench shows of a rule set on a table: figures of rules, features, drafts and single rows.
+
+Pure functions over encoded rows (n, features) and outcomes (n,) as places in schema order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ruleedit.drafts import Draft
+from ruleedit.matching import Indices, Mask, Matrix, decide, outcome_codes, region_mask
+from ruleedit.preview import Glance, Preview
+from ruleedit.regions import Region, rule_box
+from ruleedit.schema import Feature, Schema
+
+#: Bars of a histogram: enough to see a shape, few enough to be read one by one.
+BARS = 40
+#: A feature of more values than this splits a table into groups that nobody reads.
+MOST_GROUPS = 12
+#: Rows of a sample that is shown.
+SAMPLE = 50
+Counts = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class RuleFigures:
+    """One rule on a table: the rows that it decides, and how the model answers there.
+
+    ``outcomes`` counts the model's answers by class; ``agrees`` is the share that is as the rule
+    says, None where it decides no row or says `model`.
+    """
+
+    rule: str
+    covered: int
+    outcomes: tuple[int, ...]
+    agrees: float | None
+
+
+def rule_figures(draft: Draft, rows: Matrix, outcomes: Indices) -> tuple[RuleFigures, ...]:
+    """The figures of every rule in order, the default's last under the id ``""``."""
+    schema, rules = draft.schema, draft.rules
+    places = decide(rules, rows, schema)
+    wanted = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
+    size = len(rules.rules) + 1
+    counted = np.zeros((size, len(schema.classes)), dtype=np.intp)
+    np.add.at(counted, (np.where(places < 0, size - 1, places), outcomes), 1)
+    names = [*(rule.id for rule in rules), ""]
+    return tuple(_figures(name, counted[place], int(wanted[place])) for place, name in enumerate(names))
+
+
+def _figures(name: str, counted: Counts, wanted: int) -> RuleFigures:
+    covered = int(counted.sum())
+    agrees = None if wanted < 0 or not covered else float(counted[wanted] / covered)
+    return RuleFigures(name, covered, tuple(counted.tolist()), agrees)
+
+
+@dataclass(frozen=True)
+class FeatureFigures:
+    """How a feature's values lie, by the model's outcome.
+
+    A number has ``edges`` (bars + 1) and one count a bar and class; the others have ``values``
+    and one count a value and class. ``missing`` counts by class.
+    """
+
+    feature: Feature
+    edges: tuple[float, ...]
+    values: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    missing: tuple[int, ...]
+
+
+def feature_figures(name: str, schema: Schema, rows: Matrix, outcomes: Indices) -> FeatureFigures:
+    """Count a feature's values by the model's outcome; raises `UnknownFeature`."""
+    feature = schema.feature(name)
+    column = rows[:, schema.index(name)]
+    present = ~np.isnan(column)
+    classes = len(schema.classes)
+    missing = tuple(np.bincount(outcomes[~present], minlength=classes).tolist())
+    if feature.is_number:
+        edges = _edges(column[present], feature)
+        place = np.clip(np.searchsorted(edges, column[present], side="right") - 1, 0, max(len(edges) - 2, 0))
+        counts = _crossed(place, outcomes[present], max(len(edges) - 1, 1), classes)
+        return FeatureFigures(feature, tuple(edges.tolist()), (), counts, missing)
+    codes = list(feature.code_of.values())
+    place = np.searchsorted(codes, column[present]) if codes else np.zeros(int(present.sum()), dtype=np.intp)
+    known = np.isin(column[present], codes)
+    counts = _crossed(place[known], outcomes[present][known], len(codes), classes)
+    return FeatureFigures(feature, (), tuple(feature.code_of), counts, missing)
+
+
+def _edges(values: Matrix, feature: Feature) -> Matrix:
+    """The edges of the bars: from the 0.5% to the 99.5% quantile, so that one far value doesn't squeeze the rest."""
+    if not len(values):
+        return np.array([0.0, 1.0])
+    low, high = np.quantile(values, (0.005, 0.995))
+    if feature.kind == "integer":
+        low, high = np.floor(low), np.ceil(high) + 1
+        width = max(1.0, np.ceil((high - low) / BARS))
+        edges: Matrix = np.arange(low, high + width, width)
+        return edges
+    return np.linspace(low, high if high > low else low + 1.0, BARS + 1)
+
+
+def _crossed(place: Indices, outcomes: Indices, size: int, classes: int) -> tuple[tuple[int, ...], ...]:
+    counted = np.bincount(place * classes + outcomes, minlength=size * classes).reshape(size, classes)
+    return tuple(tuple(row) for row in counted.tolist())
+
+
+@dataclass(frozen=True)
+class Group:
+    """One group of a table: how often the decision is each class, before and after."""
+
+    value: str
+    rows: int
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What a draft would change on a table.
+
+    ``shares`` are the classes' shares before and after; ``f1`` is macro F1 against the truth before
+    and after, None where there is no truth; ``honoured`` is the share of the rows asked about on
+    which the model answers so by itself, None where nothing is asked. ``groups`` has the groups of
+    each feature that makes some.
+    """
+
+    glance: Glance
+    shares: tuple[tuple[float, float], ...]
+    f1: tuple[float, float] | None
+    honoured: float | None
+    groups: dict[str, tuple[Group, ...]]
+
+
+class Lens:
+    """A table looked at through one base: the effect of any draft on it, fast enough to follow a slider.
+
+    ``rows`` (n, features) are encoded, ``outcomes`` (n,) the model's own answers, ``truth`` (n,) the
+    true classes or None.
+    """
+
+    def __init__(self, base: Draft, rows: Matrix, outcomes: Indices, truth: Indices | None) -> None:
+        self._schema = base.schema
+        self._names = groupable(base.schema)
+        masks: dict[str, Mask] = {}
+        self._labels: dict[str, tuple[str, str]] = {}
+        for name in self._names:
+            for value, code in base.schema.feature(name).code_of.items():
+                key = f"{len(masks)}"
+                masks[key] = rows[:, base.schema.index(name)] == code
+                self._labels[key] = (name, value)
+        self._preview = Preview(base.base, base.schema, rows, outcomes, truth=truth, subgroups=masks)
+        self._before = np.bincount(outcomes, minlength=len(base.schema.classes))
+
+    def effect(self, draft: Draft) -> Effect:
+        """What the hard overlay of a draft of the same base would change."""
+        found = self._preview.of(draft.rules)
+        after = self._before.astype(np.int64)
+        for (old, new), count in found.flips.items():
+            after[self._schema.classes.index(old)] -= count
+            after[self._schema.classes.index(new)] += count
+        rows = max(found.rows, 1)
+        shares = tuple((int(one) / rows, int(other) / rows) for one, other in zip(self._before, after, strict=True))
+        f1 = None
+        if found.confusion_before is not None and found.confusion_after is not None:
+            f1 = (_macro_f1(found.confusion_before), _macro_f1(found.confusion_after))
+        honoured = (found.covered - found.changed) / found.covered if found.covered else None
+        return Effect(found, shares, f1, honoured, self._groups(found))
+
+    def _groups(self, found: Glance) -> dict[str, tuple[Group, ...]]:
+        groups: dict[str, list[Group]] = {name: [] for name in self._names}
+        for rates in found.subgroups:
+            name, value = self._labels[rates.subgroup]
+            if rates.rows:
+                both = [
+                    tuple(said[one] / rates.rows for one in self._schema.classes)
+                    for said in (rates.before, rates.after)
+                ]
+                groups[name].append(Group(value, rates.rows, *both))
+        return {name: tuple(members) for name, members in groups.items()}
+
+
+def _macro_f1(table: npt.NDArray[np.int64]) -> float:
+    """Macro F1 of a confusion (classes, classes) of truth and decision, over the classes that occur."""
+    hit, said, true = np.diag(table), table.sum(axis=0), table.sum(axis=1)
+    present = (said + true) > 0
+    return float((2 * hit[present] / (said + true)[present]).mean()) if present.any() else 0.0
+
+
+def groupable(schema: Schema) -> tuple[str, ...]:
+    """The features whose values make groups that can be read: booleans, and categories of few values."""
+    return tuple(
+        feature.name for feature in schema.features if not feature.is_number and 2 <= len(feature.values) <= MOST_GROUPS
+    )
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How one rule's region grows and shrinks by an edit: the rows, and the model's answers there by class."""
+
+    gained: int
+    lost: int
+    gained_outcomes: tuple[int, ...]
+    lost_outcomes: tuple[int, ...]
+
+
+def reach(before: Draft, after: Draft, rule: str, rows: Matrix, outcomes: Indices) -> Reach:
+    """What an edit adds to a rule's region and takes from it."""
+    old, new = (_rule_mask(draft, rule, rows) for draft in (before, after))
+    classes = len(before.schema.classes)
+    gained, lost = new & ~old, old & ~new
+    return Reach(
+        int(gained.sum()),
+        int(lost.sum()),
+        tuple(np.bincount(outcomes[gained], minlength=classes).tolist()),
+        tuple(np.bincount(outcomes[lost], minlength=classes).tolist()),
+    )
+
+
+def _rule_mask(draft: Draft, rule: str, rows: Matrix) -> Mask:
+    found = next((one for one in draft.rules if one.id == rule and one.enabled), None)
+    if found is None:
+        return np.zeros(len(rows), dtype=bool)
+    return region_mask(Region.of(rule_box(found, draft.schema)), rows, draft.schema)

@@ -1,0 +1,94 @@
+"""The workbench: pages over the workspace, in the same application; they keep nothing of their own.
+
+NiceGUI has one application a process, so one service a process has a workbench.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.responses import RedirectResponse
+from nicegui import core, ui
+from starlette.routing import Match, Mount
+from starlette.types import Scope
+
+from ruleedit.errors import RuleEditError
+from service.errors import UnknownRuleSet
+from service.settings import Settings
+from service.workbench import boundary, conflicts, export, history, inforce, sources, start, whatif
+from service.workbench.actor import Actor
+from service.workbench.frame import Place, plain
+from service.workbench.rules import RulesPage
+from service.workbench.tags import empty, link
+from service.workspace import Workspace
+
+#: The pages of a rule set by the end of their address.
+ROOMS: dict[str, Callable[[Place], Awaitable[None] | None]] = {
+    "rules": lambda place: RulesPage(place).build(),
+    "conflicts": conflicts.build,
+    "boundary": boundary.build,
+    "what-if": whatif.build,
+    "in-force": inforce.build,
+    "history": history.build,
+    "export": export.build,
+    "data": sources.build_data,
+    "model": sources.build_model,
+}
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Add the pages to the application; they take the workspace that it has when they are asked for."""
+
+    def workspace() -> Workspace:
+        found: Workspace = app.state.workspace
+        return found
+
+    @ui.page("/")
+    def first(request: Request) -> None:
+        start.build(workspace(), Actor.of(app, settings, request))
+
+    @ui.page("/r/{ruleset}")
+    def ruleset_page(ruleset: str) -> RedirectResponse:
+        return RedirectResponse(f"/r/{ruleset}/rules")
+
+    @ui.page("/r/{ruleset}/{room}")
+    async def room_page(request: Request, ruleset: str, room: str) -> None:
+        build = ROOMS.get(room)
+        try:
+            if build is None:
+                raise UnknownRuleSet(room)
+            place = Place(
+                workspace(), workspace().open(ruleset), Actor.of(app, settings, request), dict(request.query_params)
+            )
+        except RuleEditError as problem:
+            with plain("Not found", Actor.of(app, settings, request)):
+                empty(str(problem), "It may have been another data folder's.")
+                link("To the start", "/")
+            return
+        drawn = build(place)
+        if drawn is not None:
+            await drawn
+
+    ui.run_with(
+        app,
+        title="RuleEdit",
+        dark=None,
+        language="en-US",
+        tailwind=False,
+        show_welcome_message=False,
+        reconnect_timeout=30,
+    )
+    # NiceGUI takes every path that is left; what isn't a page of ours stays the API's to refuse.
+    app.router.routes[-1] = _Pages("/", app=core.app)
+
+
+class _Pages(Mount):
+    """NiceGUI's application, for the paths of the pages alone."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match the pages and what they load."""
+        path = scope.get("path", "")
+        if path in ("/", "/favicon.ico") or path.startswith(("/r/", "/_nicegui")):
+            return super().matches(scope)
+        return Match.NONE, {}

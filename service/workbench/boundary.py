@@ -1,0 +1,101 @@
+"""The boundary: the model's and the edited system's decisions over two features, rules outlined, rows on top."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+
+from ruleedit.feedback import feedback
+from ruleedit.impact import impact
+from ruleedit.matching import Indices, Matrix
+from service.workbench import words
+from service.workbench.frame import Place, framed
+from service.workbench.histogram import legend
+from service.workbench.plane import canvas, cells, dots, labels, outline, plane, surface, telling
+from service.workbench.tags import Field, Tag, choice
+
+
+async def build(place: Place) -> None:
+    """Draw the page."""
+    with framed(place, "Boundary"):
+        Tag("h1", "Where the decision turns")
+        Tag("p", "All other features are as in the row below; a dot is a row of the table.", "quiet")
+        await Boundary(place).build()
+
+
+class Boundary:
+    """Two drawings side by side over two features that can be chosen."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        rules = [rule for rule in place.draft.rules.enabled if rule.asserted] or list(place.draft.rules.enabled)
+        self.names = telling(rules, place.draft.schema)
+        self.row = 0
+
+    async def build(self) -> None:
+        """Draw choices and both surfaces."""
+        schema = self.place.draft.schema
+        with Tag("div", look="re-tools"):
+            names = [(feature.name, words.name(feature.name)) for feature in schema.features]
+            for at, said in enumerate(("Across", "Upward")):
+                choice(names, self.names[at], lambda name, at=at: self._choose(at, name), aria_label=said)
+            most = len(self.place.opened.table.rows)
+            said = f"Row that everything else is taken from, 1 to {most}"
+            Field("number", "1", self._other, "change", min=1, max=most, aria_label=said, style="width:12ch")
+        self.drawn = Tag("div")
+        legend(schema)
+        await self._draw()
+
+    async def _choose(self, at: int, name: str) -> None:
+        if name != self.names[1 - at]:
+            self.names[at] = name
+            await self._draw()
+
+    async def _other(self, text: str) -> None:
+        if text.isdigit() and 1 <= int(text) <= len(self.place.opened.table.rows):
+            self.row = int(text) - 1
+            await self._draw()
+
+    def _decided(self, grid: Matrix) -> tuple[Indices, Indices]:
+        opened = self.place.opened
+        own = opened.answering.outcomes(grid)
+        asked = feedback(opened.draft.base, opened.draft.rules, opened.draft.schema)
+        return own, impact(asked, grid, own).after
+
+    async def _draw(self) -> None:
+        opened, schema = self.place.opened, self.place.draft.schema
+        rows = opened.table.rows
+        axes = plane(self.names, schema, rows)
+        own, edited = await asyncio.to_thread(self._decided, surface(axes, rows[self.row]))
+        self.drawn.clear()
+        with self.drawn, Tag("div", look="re-grid2"):
+            for said, outcomes in (("The model", own), ("With the draft in force", edited)):
+                with Tag("div", look="re-card"):
+                    Tag("h2", said)
+                    with canvas(f"{said}: decisions over {' and '.join(map(words.name, self.names))}"):
+                        cells(axes, outcomes)
+                        dots(axes, rows, opened.table.outcomes)
+                        for rule in self._shown():
+                            outline(axes, rule, schema)
+                    labels(axes)
+        with self.drawn:
+            changed = int((own != edited).sum())
+            Tag(
+                "p",
+                f"The draft changes the decision in {words.share(changed / max(len(own), 1))} of this plane.",
+                "quiet",
+            )
+            said = ", ".join(
+                f"{words.name(feature.name)} {words.cell(feature, value)}"
+                for feature, value in zip(schema.features, np.asarray(rows[self.row]).tolist(), strict=True)
+                if feature.name not in self.names
+            )
+            Tag("p", f"Row {self.row + 1}: {said}.", "quiet small")
+
+    def _shown(self) -> list[Any]:
+        """The rules that speak of one of the two features, those that somebody asserted first."""
+        found = [rule for rule in self.place.draft.rules.enabled if {c.feature for c in rule.clauses} & set(self.names)]
+        asserted = [rule for rule in found if rule.asserted]
+        return (asserted or found)[:6]

@@ -1,0 +1,199 @@
+"""The column at the side: what the draft, or the edit that is being tried, would change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from ruleedit.drafts import Draft
+from ruleedit.feedback import feedback
+from ruleedit.impact import impact
+from service.insight import Effect, Group, groupable
+from service.workbench import words
+from service.workbench.frame import Place
+from service.workbench.tags import Tag, bar, button, choice, empty, outcome
+
+#: A group whose rate falls below this share of the best group's is marked (the four-fifths rule's neighbour).
+LEAST_RATIO = 0.8
+#: So many changed rows are shown, and so many of their columns at first sight.
+SHOWN_ROWS = 50
+
+
+@dataclass
+class Panel:
+    """The impact beside the rules; ``by`` is the feature whose groups are compared, ``outcome`` the
+    class's place. ``regrouped`` is called when somebody chooses another one.
+    """
+
+    place: Place
+    column: Tag
+    by: str | None = None
+    outcome: str | None = None
+    regrouped: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        known = groupable(self.place.draft.schema)
+        self.by = known[0] if known else None
+
+    def show(self, draft: Draft, found: Effect, seconds: float, trying: str = "") -> None:
+        """Show the effect of a draft, of the one that is being tried where there is one."""
+        self.column.clear()
+        with self.column:
+            with Tag("div", look="re-line", style="justify-content:space-between"):
+                Tag("h2", "Impact of this edit" if trying else "Impact of this draft")
+                Tag("span", f"all {words.count(found.glance.rows)} rows · {1000 * seconds:.0f} ms", "quiet small")
+            if trying:
+                Tag("p", trying, "formal quiet")
+            _changes(draft, found)
+            _quality(draft, found)
+            self._groups(draft, found)
+            _sample(self.place, draft, found)
+
+    def _groups(self, draft: Draft, found: Effect) -> None:
+        known = groupable(draft.schema)
+        if not known:
+            return
+        place = self._compared(draft, found)
+        Tag("h2", "By group")
+        with Tag("div", look="re-line"):
+            Tag("span", "share of")
+            classes = [(str(at), f"{words.shape(at)} {name}") for at, name in enumerate(draft.schema.classes)]
+            self._choice("outcome", "Outcome whose share is compared", classes, str(place))
+            Tag("span", "by")
+            features = [(name, words.name(name)) for name in known]
+            self._choice("by", "Feature whose groups are compared", features, str(self.by))
+        _group_table(draft, found.groups.get(str(self.by), ()), place)
+
+    def _compared(self, draft: Draft, found: Effect) -> int:
+        """The class whose share is compared: the one chosen, else the one that the edit gives more rows."""
+        if self.outcome is not None:
+            return int(self.outcome)
+        gains = [after - before for before, after in found.shares]
+        return max(range(len(draft.schema.classes)), key=lambda at: gains[at])
+
+    def _choice(self, attribute: str, said: str, choices: Sequence[tuple[str, str]], chosen: str) -> None:
+        def choose(value: str) -> None:
+            setattr(self, attribute, value)
+            self.regrouped()
+
+        choice(choices, chosen, choose, aria_label=said)
+
+
+def _changes(draft: Draft, found: Effect) -> None:
+    glance = found.glance
+    with Tag("div", aria_live="polite"):
+        Tag("span", words.count(glance.changed), "re-big")
+        Tag("span", f" decisions change ({words.share(glance.changed / max(glance.rows, 1))})")
+    most = max(glance.flips.values(), default=1)
+    for (old, new), count in sorted(glance.flips.items(), key=lambda pair: -pair[1])[:6]:
+        before, after = draft.schema.classes.index(old), draft.schema.classes.index(new)
+        with Tag("div", look="re-flip"):
+            with Tag("span"):
+                outcome(draft.schema, before)
+                Tag("span", " → ")
+                outcome(draft.schema, after)
+            bar(count / most, f"b{words.colour(after)}")
+            Tag("span", words.count(count), "number")
+    if glance.changed_by_assertion:
+        said = (
+            f"{words.count(glance.changed_by_assertion)} of them because the model did not follow its own rules there"
+        )
+        Tag("p", said, "quiet small")
+    if glance.undecided:
+        said = f"{words.count(glance.undecided)} rows lie in conflicts that nobody has settled."
+        Tag("p", said, "re-note", role="status")
+
+
+def _quality(draft: Draft, found: Effect) -> None:
+    with Tag("table", look="re-table", style="margin-top:8px"):
+        with Tag("thead"), Tag("tr"):
+            for head, look in (("", ""), ("model", "number"), ("draft", "number"), ("change", "number")):
+                Tag("th", head, look, scope="col")
+        with Tag("tbody"):
+            for place, (before, after) in enumerate(found.shares[:8]):
+                with Tag("tr"):
+                    with Tag("td"):
+                        outcome(draft.schema, place)
+                    _cells(words.share(before), words.share(after), f"{100 * (after - before):+.1f}")
+            if found.f1 is not None:
+                with Tag("tr"):
+                    Tag("td", "F1, all rows")
+                    _cells(*(f"{one:.3f}" for one in found.f1), f"{found.f1[1] - found.f1[0]:+.3f}")
+            if found.honoured is not None:
+                with Tag("tr"):
+                    Tag("td", "Edits honoured")
+                    _cells(words.share(found.honoured, 0), "100%", f"{100 * (1 - found.honoured):+.0f}")
+    if found.f1 is not None and found.f1[1] < found.f1[0] - 0.0005 and found.glance.changed:
+        said = f"Against the recorded {words.name(draft.schema.target)} the whole gets worse: F1 falls from "
+        Tag("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
+
+
+def _cells(*texts: str) -> None:
+    for text in texts:
+        Tag("td", text, "number")
+
+
+def _group_table(draft: Draft, groups: tuple[Group, ...], place: int) -> None:
+    best = max((group.after[place] for group in groups), default=0.0)
+    with Tag("table", look="re-table"):
+        with Tag("thead"), Tag("tr"):
+            Tag("th", "", scope="col")
+            for head in ("n", "model", "draft", "ratio"):
+                Tag("th", head, "number", scope="col")
+        with Tag("tbody"):
+            for group in groups:
+                ratio = group.after[place] / best if best else 1.0
+                low = ratio < LEAST_RATIO
+                with Tag("tr"):
+                    Tag("td", group.value)
+                    _cells(words.count(group.rows), words.share(group.before[place]), words.share(group.after[place]))
+                    Tag("td", f"{ratio:.2f}{' (low)' if low else ''}", "number care" if low else "number")
+    _falls(draft, groups, place)
+
+
+def _falls(draft: Draft, groups: tuple[Group, ...], place: int) -> None:
+    """Warn of the group that the edit leaves behind: its ratio falls, and is below the limit."""
+    best_before, best_after = (max(getattr(group, when)[place] for group in groups) for when in ("before", "after"))
+    for group in groups:
+        before = group.before[place] / best_before if best_before else 1.0
+        after = group.after[place] / best_after if best_after else 1.0
+        if after < LEAST_RATIO and after < before - 0.005:
+            said = f"{group.value} falls behind: {draft.schema.classes[place]} at {after:.2f} of the best group's rate"
+            Tag("p", f"{said} (was {before:.2f}), below {LEAST_RATIO}.", "re-note", role="status")
+            return
+
+
+def _sample(place: Place, draft: Draft, found: Effect) -> None:
+    if not found.glance.changed:
+        if not draft.history:
+            empty("Nothing is changed yet.", "Press a clause to change it; its effect stands here while you do.")
+        return
+    button("Show changed rows…", lambda: _rows(place, draft, found), "re-button")
+
+
+def _rows(place: Place, draft: Draft, found: Effect) -> None:
+    """A sample of the changed rows in a dialog, evenly over the table."""
+    changed = found.glance.mask.nonzero()[0]
+    chosen = changed[:: max(1, len(changed) // SHOWN_ROWS)][:SHOWN_ROWS]
+    schema = draft.schema
+    rows, own = place.opened.table.rows[chosen], place.opened.table.outcomes[chosen]
+    asked = impact(feedback(draft.base, draft.rules, schema), rows, own)
+    with ui.dialog(value=True) as dialog, Tag("div", look="re re-card", style="max-width:92vw;width:1100px"):
+        Tag("h1", f"{len(chosen)} of {words.count(len(changed))} rows whose decision changes")
+        with Tag("div", look="re-scroll", style="max-height:64vh", tabindex="0"), Tag("table", look="re-table"):
+            with Tag("thead"), Tag("tr"):
+                for head in ("row", "model", "draft", "rule", *(words.name(one.name) for one in schema.features)):
+                    Tag("th", head, scope="col")
+            with Tag("tbody"):
+                for at, (row, values) in enumerate(zip(chosen.tolist(), rows, strict=True)):
+                    with Tag("tr"):
+                        Tag("td", words.count(row + 1), "number")
+                        for outcomes in (asked.before, asked.after):
+                            with Tag("td"):
+                                outcome(schema, int(outcomes[at]))
+                        Tag("td", asked.by_rule[int(asked.held[at])].rule)
+                        for feature, number in zip(schema.features, values.tolist(), strict=True):
+                            Tag("td", words.cell(feature, number))
+        button("Close", dialog.close, "re-button")

@@ -1,0 +1,205 @@
+"""Putting the draft in force: the ways side by side with what each would do; then releases, in service or not."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from nicegui import ui
+
+from ruleedit.conflicts import open_conflicts
+from ruleedit.errors import RuleEditError
+from service.insight import Effect, Lens
+from service.workbench import words
+from service.workbench.editor import reason_field
+from service.workbench.frame import Place, framed
+from service.workbench.start import watched
+from service.workbench.tags import Field, Tag, button, empty, link, table
+from service.workspace import Page
+
+MAKE = "POST /v1/releases"
+#: Mode, its name, what it is, how soon it answers.
+MODES = (
+    ("overlay-hard", "Overlay", "Rules after the model; takes effect at once, and is as easily taken back."),
+    ("overlay-soft", "Soft overlay", "The model is asked about a moved row; it may keep its own answer."),
+    ("retrain", "Retrain", "The model learns the edits from synthetic rows; afterwards it answers by itself."),
+    ("graft", "Graft", "The overlay as trees at the end of the model file; runs wherever LightGBM runs."),
+)
+
+
+def build(place: Place) -> None:
+    """Draw the page."""
+    with framed(place, "Put in force"):
+        Tag("h1", "Put this draft in force")
+        waiting = open_conflicts(place.draft.rules, place.draft.schema)
+        if waiting:
+            with Tag("p", look="re-note", role="status"):
+                Tag("span", f"{len(waiting)} conflicts are not settled; nothing can be put in force before. ")
+                link("Settle them", f"/r/{place.record.id}/conflicts")
+        else:
+            Making(place).build()
+        Tag("h2", "Releases of this rule set")
+        Releases(place).build()
+
+
+@dataclass
+class Making:
+    """Chooses a mode and a name, and makes a release."""
+
+    place: Place
+    mode: str = "overlay-hard"
+    name: str = ""
+
+    def build(self) -> None:
+        """Draw the choices with the expected effect of each."""
+        opened = self.place.opened
+        found = Lens(opened.draft, opened.table.rows, opened.table.outcomes, None).effect(opened.draft)
+        self.name = opened.record.name
+        self.cards: dict[str, Tag] = {}
+        with Tag("div", look="re-modes", role="radiogroup", aria_label="How"):
+            for mode, title, said in MODES:
+                self._card(mode, title, said, found)
+        with Tag("div", look="re-line"):
+            Tag("label", "In service under the name", for_="re-name")
+            Field("text", self.name, self._named, id="re-name", maxlength=100)
+            button("Make the release", self._make, "re-button first")
+        self.problem = Tag("p", "", "re-problem", role="alert")
+        self.progress = Tag("div", aria_live="polite")
+
+    def _card(self, mode: str, title: str, said: str, found: Effect) -> None:
+        chosen = "true" if mode == self.mode else "false"
+        with button("", lambda: self._choose(mode), "re-mode", role="radio", aria_checked=chosen) as card:
+            Tag("b", title)
+            Tag("div", said, "quiet small")
+            for line in expected(mode, found):
+                Tag("div", line, "small")
+        self.cards[mode] = card
+
+    def _choose(self, mode: str) -> None:
+        self.mode = mode
+        for name, card in self.cards.items():
+            card.put(aria_checked="true" if name == mode else "false")
+
+    def _named(self, text: str) -> None:
+        self.name = text
+
+    async def _make(self) -> None:
+        place = self.place
+        try:
+            job = await asyncio.to_thread(
+                place.workspace.make_release,
+                place.record.id,
+                self.name,
+                self.mode,
+                revision=place.draft.revision,
+                by=place.actor.acting(MAKE),
+            )
+        except RuleEditError as refused:
+            self.problem.say(str(refused))
+            return
+        result = await watched(
+            place.workspace, place.actor, job["id"], "Putting the draft in force", self.progress, self.problem
+        )
+        if result is not None:
+            ui.navigate.reload()
+
+
+def expected(mode: str, found: Effect) -> list[str]:
+    """What a mode would do, and where the figure comes from."""
+    changed = f"{words.count(found.glance.changed)} of {words.count(found.glance.rows)} decisions change (exact)"
+    if mode in ("overlay-hard", "graft"):
+        return ["honoured 100% (exact)", changed, "0 flips outside (exact)"]
+    if mode == "overlay-soft":
+        return ["honoured: not known until run", "0 flips outside (exact)"]
+    return ["honoured and flips outside: not known until run", "takes some trainings of the model"]
+
+
+class Releases:
+    """The releases of a rule set with what was measured, and what puts them in service or takes them out."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.reason = ""
+
+    async def try_out(self, text: str | None) -> None:
+        """Nothing moves here."""
+
+    def commit(self, text: str, reason: str) -> bool:
+        """Nothing is edited here."""
+        return False
+
+    def close(self) -> None:
+        """Nothing is open here."""
+
+    def build(self) -> None:
+        """Draw them, newest first."""
+        found = [
+            one for one in self.place.workspace.releases(Page(200))["items"] if one["ruleset"] == self.place.record.id
+        ]
+        if not found:
+            empty("There is no release yet.", "Make one above; nothing answers by it before it is activated.")
+            return
+        with Tag("div", look="re-line"):
+            reason_field(self)
+        self.problem = Tag("p", "", "re-problem", role="alert")
+        for one in found:
+            self._release(one)
+
+    def _release(self, one: dict[str, Any]) -> None:
+        with Tag("article", look="re-card", aria_label=f"Release {one['id']}"):
+            with Tag("div", look="re-line"):
+                Tag("b", one["name"])
+                title = next((title for mode, title, _ in MODES if mode == one["mode"]), one["mode"])
+                Tag("span", f"{title}{' · ' + one['strategy'] if one['strategy'] else ''}")
+                Tag("span", one["state"], "re-tag new" if one["state"] == "active" else "re-tag")
+                Tag(
+                    "span",
+                    f"revision {one['revision'][:8]} · {one['created'][:16].replace('T', ' ')} UTC",
+                    "quiet small",
+                )
+            _report(one["report"])
+            with Tag("div", look="re-line"):
+                if one["state"] == "active":
+                    button("Roll back", lambda: self._switch("roll_back", one["id"]))
+                else:
+                    button("Activate", lambda: self._switch("activate", one["id"]), "re-button first")
+
+    async def _switch(self, step: str, release: str) -> None:
+        if not self.reason.strip():
+            self.problem.say("Say why, above: the reason stands in the record.")
+            return
+        try:
+            by = self.place.actor.acting(f"POST /v1/releases/{{release}}/{step.replace('_', '')}")
+            await asyncio.to_thread(getattr(self.place.workspace, step), release, self.reason, by=by)
+        except RuleEditError as refused:
+            self.problem.say(str(refused))
+            return
+        ui.navigate.reload()
+
+
+def _report(report: dict[str, Any]) -> None:
+    rows = [
+        (
+            str(one["rule"]),
+            str(one["outcome"]),
+            words.count(one["coverage"]),
+            _share(one["mra_before"]),
+            _share(one["mra_after"]),
+        )
+        for one in report.get("feedback", [])
+    ]
+    if rows:
+        table(
+            ("rule", "outcome", "rows", "agreement before", "after"), rows, numbers=(2, 3, 4), title="How far honoured"
+        )
+    outside = report.get("outside") or {}
+    flips = outside.get("flips")
+    if flips is not None:
+        before, after = outside.get("f1_before"), outside.get("f1_after")
+        quality = "" if before is None or after is None else f"; macro F1 outside {before:.3f} → {after:.3f}"
+        Tag("p", f"On held-out rows: {words.share(flips, 2)} of the decisions outside changed{quality}.", "quiet small")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else words.share(value)

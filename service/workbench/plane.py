@@ -1,0 +1,181 @@
+"""Two features as a plane: rules as rectangles, their meeting, rows on top; and the decision surface."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+
+from ruleedit.conflicts import Conflict
+from ruleedit.drafts import Draft
+from ruleedit.matching import Indices, Matrix, region_mask
+from ruleedit.regions import Box, NumberSet, TextSet, rule_box
+from ruleedit.rules import Rule
+from ruleedit.schema import Feature, Schema
+from service.workbench import words
+from service.workbench.tags import Tag
+
+WIDTH, HEIGHT = 360.0, 220.0
+#: So many rows are drawn: more hide each other.
+DOTS = 150
+#: Cells along a number's axis of the decision surface.
+CELLS = 48
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One feature as an axis from ``low`` to ``high``; categories stand at their codes."""
+
+    feature: Feature
+    place: int
+    low: float
+    high: float
+    length: float
+    upward: bool = False
+
+    @classmethod
+    def of(cls, name: str, schema: Schema, rows: Matrix, length: float, *, upward: bool = False) -> Axis:
+        """An axis that shows all but the farthest hundredth of a table's values."""
+        feature, place = schema.feature(name), schema.index(name)
+        present = rows[:, place][~np.isnan(rows[:, place])]
+        if feature.is_number and len(present):
+            low, high = (float(one) for one in np.quantile(present, (0.005, 0.995)))
+            return cls(feature, place, low, high if high > low else low + 1.0, length, upward)
+        codes = list(feature.code_of.values()) or [0, 1]
+        return cls(feature, place, min(codes) - 0.5, max(codes) + 0.5, length, upward)
+
+    def at(self, value: float) -> float:
+        """Where a value stands, within the drawing."""
+        part = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
+        return round(self.length * (1.0 - part if self.upward else part), 2)
+
+    def spans(self, box: Box) -> list[tuple[float, float]]:
+        """What a box holds of the axis, from left to right (from top to bottom where it goes upward)."""
+        values = box.by_feature.get(self.feature.name)
+        if values is None:
+            return [(0.0, self.length)]
+        if isinstance(values, NumberSet):
+            pairs = [(max(low, self.low), min(high, self.high)) for low, high in values.intervals]
+        elif isinstance(values, TextSet):
+            codes = [code for name, code in self.feature.code_of.items() if name in values]
+            pairs = [(code - 0.45, code + 0.45) for code in codes]
+        ends = [sorted((self.at(low), self.at(high))) for low, high in pairs if low <= high]
+        return [(low, max(high, low + 1.5)) for low, high in ends]
+
+
+Plane: TypeAlias = tuple[Axis, Axis]
+
+
+def plane(names: Sequence[str], schema: Schema, rows: Matrix) -> Plane:
+    """The plane of two features, the first across, the second upward."""
+    return Axis.of(names[0], schema, rows, WIDTH), Axis.of(names[1], schema, rows, HEIGHT, upward=True)
+
+
+def canvas(said: str) -> Tag:
+    """The drawing, with room for the outermost lines."""
+    view = f"-6 -6 {WIDTH + 12:g} {HEIGHT + 12:g}"
+    return Tag("svg", viewBox=view, role="img", aria_label=said, style="width:100%;height:auto;max-height:340px")
+
+
+def meeting(draft: Draft, conflict: Conflict, rows: Matrix, outcomes: Indices) -> None:
+    """Draw two rules and where they meet over the two features that say most of it, with rows of the meeting."""
+    schema = draft.schema
+    rules = [draft.rules.rule(name) for name in conflict.rules]
+    names = telling(rules, schema)
+    axes = plane(names, schema, rows)
+    with canvas(f"{' and '.join(conflict.rules)} over {' and '.join(map(words.name, names))}"):
+        Tag("rect", x=0, y=0, width=WIDTH, height=HEIGHT, fill="none", stroke="var(--line)")
+        dots(
+            axes, rows[region_mask(conflict.region, rows, schema)], outcomes[region_mask(conflict.region, rows, schema)]
+        )
+        for rule in rules:
+            outline(axes, rule, schema)
+    labels(axes)
+
+
+def telling(rules: Sequence[Rule], schema: Schema) -> list[str]:
+    """Two features to draw rules over: those that most of them speak of, numbers first."""
+    named = [clause.feature for rule in rules for clause in rule.clauses]
+    seen = list(dict.fromkeys(named))
+    seen.sort(key=lambda name: (-named.count(name), not schema.feature(name).is_number))
+    others = [feature.name for feature in schema.features if feature.name not in seen]
+    return [*seen, *others][:2]
+
+
+def dots(axes: Plane, rows: Matrix, outcomes: Indices) -> None:
+    """A sample of rows as dots, coloured by outcome; those with a missing value have no place here."""
+    here = np.flatnonzero(~np.isnan(rows[:, [axis.place for axis in axes]]).any(axis=1))
+    for row in here[:: max(1, len(here) // DOTS)][:DOTS].tolist():
+        x, y = (axis.at(float(rows[row, axis.place])) for axis in axes)
+        Tag(
+            "circle",
+            look=f"f{words.colour(int(outcomes[row]))}",
+            cx=x,
+            cy=y,
+            r=2.4,
+            stroke="var(--paper)",
+            stroke_width=0.6,
+        )
+
+
+def outline(axes: Plane, rule: Rule, schema: Schema) -> None:
+    """A rule's rectangle over the plane, with its id."""
+    box = rule_box(rule, schema)
+    top = rule.outcome.top(schema.classes)
+    colour = "var(--quiet)" if top is None else f"var(--c{words.colour(schema.classes.index(top))})"
+    for left, right in axes[0].spans(box):
+        for above, below in axes[1].spans(box):
+            Tag("rect", x=left, y=above, width=round(right - left, 2), height=round(below - above, 2), fill=colour,
+                fill_opacity=0.1, stroke=colour, stroke_width=2)  # fmt: skip
+            Tag("text", rule.id, x=left + 5, y=above + 14, fill=colour, font_size=12, font_weight=700)
+
+
+def labels(axes: Plane) -> None:
+    """What stands along the two axes, in words."""
+    for axis, said in zip(axes, ("across", "upward"), strict=True):
+        if axis.feature.is_number:
+            ends = f"{words.number(float(f'{axis.low:.4g}'))} to {words.number(float(f'{axis.high:.4g}'))}"
+        else:
+            ends = ", ".join(list(axis.feature.code_of)[:8])
+        Tag("div", f"{said}: {words.name(axis.feature.name)}, {ends}", "quiet small")
+
+
+def surface(axes: Plane, like: Matrix) -> Matrix:
+    """The rows of a grid over the plane, all else as the row ``like`` (features,); shape (cells, features)."""
+    steps = [_steps(axis) for axis in axes]
+    grid = np.repeat(like[None, :], len(steps[0]) * len(steps[1]), axis=0)
+    across, upward = np.meshgrid(*steps)
+    grid[:, axes[0].place], grid[:, axes[1].place] = across.ravel(), upward.ravel()
+    return grid
+
+
+def _steps(axis: Axis) -> Matrix:
+    """The middles of the cells along an axis; whole numbers where the feature is whole."""
+    if not axis.feature.is_number:
+        return np.array(list(axis.feature.code_of.values()), dtype=float)
+    edges = np.linspace(axis.low, axis.high, CELLS + 1)
+    middles: Matrix = (edges[1:] + edges[:-1]) / 2
+    return np.unique(np.round(middles)) if axis.feature.kind == "integer" else middles
+
+
+def cells(axes: Plane, outcomes: Indices) -> None:
+    """The decision in each cell of `surface`; neighbours that agree are drawn as one."""
+    across, upward = (_steps(axis) for axis in axes)
+    table = outcomes.reshape(len(upward), len(across))
+    wide, tall = WIDTH / len(across), HEIGHT / len(upward)
+    # The group is made transparent as a whole: cells that touch would show their seams.
+    with Tag("g", opacity=0.4):
+        for line, row in enumerate(table):
+            starts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
+            for start, end in pairwise(starts):
+                Tag(
+                    "rect",
+                    look=f"f{words.colour(int(row[start]))}",
+                    x=round(start * wide, 2),
+                    y=round(HEIGHT - (line + 1) * tall, 2),
+                    width=round((end - start) * wide + 0.5, 2),
+                    height=round(tall + 0.5, 2),
+                )

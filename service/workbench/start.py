@@ -1,0 +1,201 @@
+"""The first page: what there is to work on, and how to begin with one's own table or model."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from nicegui import ui
+from nicegui.events import UploadEventArguments
+
+from ruleedit.errors import RuleEditError
+from service.errors import StateRefused
+from service.store.records import FINISHED
+from service.workbench import words
+from service.workbench.actor import Actor
+from service.workbench.frame import plain
+from service.workbench.tags import Tag, button, choice, empty, link, table
+from service.workspace import Page, Workspace
+
+FEW = Page(100)
+#: The routes of the API whose roles these steps need.
+UPLOAD, TRAIN, EXTRACT = "POST /v1/datasets", "POST /v1/models", "POST /v1/rulesets"
+CANCEL = "POST /v1/jobs/{job}/cancel"
+#: Clauses that a first rule set may have: one screen of rules.
+CLAUSES = 24
+
+
+def build(workspace: Workspace, actor: Actor) -> None:
+    """Draw the page."""
+    with plain("Start", actor), Tag("div", style="max-width:1100px;margin:0 auto"):
+        Tag("h1", "Edit the rules of a model")
+        Tag("p", "Upload a table, train or bring a model, read it as a few rules, and change them.", "quiet")
+        _rule_sets(workspace)
+        New(workspace, actor).build()
+
+
+def _rule_sets(workspace: Workspace) -> None:
+    Tag("h2", "Rule sets")
+    found = workspace.rulesets(FEW)["items"]
+    if not found:
+        empty("There is no rule set yet.", "Begin with a table below; loans.csv of `ruleedit demo` will do.")
+        return
+    models = {model["id"]: model for model in workspace.models(FEW)["items"]}
+    active = {one["ruleset"]: one for one in workspace.releases(FEW)["items"] if one["state"] == "active"}
+    for item in found:
+        model = models.get(item["model"], {})
+        with Tag("div", look="re-card", style="display:flex;gap:16px;align-items:center;flex-wrap:wrap"):
+            with Tag("div", style="flex:1;min-width:220px"):
+                link(item["name"], f"/r/{item['id']}/rules", style="font-weight:700")
+                said = f"predicts {words.name(model.get('target', ''))} · revision {item['revision'][:8]}"
+                Tag("div", f"{said} · made {item['created'][:16].replace('T', ' ')} UTC", "quiet small")
+            if item["id"] in active:
+                Tag("span", f"in service as {active[item['id']]['name']}", "re-tag new")
+            link("Open", f"/r/{item['id']}/rules", "re-button", aria_label=f"Open {item['name']}")
+
+
+@dataclass
+class New:
+    """From a table to a rule set: upload, look at the columns, train or bring a model, extract."""
+
+    workspace: Workspace
+    actor: Actor
+    dataset: dict[str, Any] | None = None
+    target: str = ""
+    job: str = ""
+    asked: dict[str, Any] = field(default_factory=dict)
+
+    def build(self) -> None:
+        """Draw what comes next."""
+        Tag("h2", "A new one")
+        with Tag("div", look="re-card"):
+            known = self.workspace.datasets(FEW)["items"]
+            with Tag("div", look="re-line"):
+                _file("Choose a table, CSV or Parquet…", ".csv,.parquet", self._uploaded, "re-button first")
+                if known:
+                    tables = [(one["id"], f"{one['name']} ({words.count(one['rows'])} rows)") for one in known]
+                    first = ("", "or one that is here already")
+                    choice([first, *tables], "", self._taken, aria_label="A table that is here already")
+            self.problem = Tag("p", "", "re-problem", role="alert")
+            self.more = Tag("div")
+
+    async def _uploaded(self, event: UploadEventArguments) -> None:
+        name = event.file.name
+        suffix = ".parquet" if name.lower().endswith(".parquet") else ".csv"
+        content = await event.file.read()
+        try:
+            by = self.actor.acting(UPLOAD)
+            made = await asyncio.to_thread(self.workspace.add_dataset, io.BytesIO(content), name, suffix, by=by)
+        except RuleEditError as problem:
+            self.problem.say(str(problem))
+            return
+        self._review(made)
+
+    def _taken(self, dataset: str) -> None:
+        if dataset:
+            self._review(self.workspace.dataset(dataset))
+
+    def _review(self, dataset: dict[str, Any]) -> None:
+        """Show the columns as they were read, and ask which one the model predicts."""
+        self.dataset = dataset
+        self.problem.say("")
+        self.more.clear()
+        columns = dataset["columns"]
+        self.target = columns[-1]
+        with self.more:
+            Tag("p", f"{dataset['name']}: {words.count(dataset['rows'])} rows, {len(columns)} columns.")
+            rows = [(f["name"], f["kind"], _range(f), "may be missing" if f["missing"] else "never missing")
+                    for f in dataset["schema"]["features"]]  # fmt: skip
+            with Tag("div", style="max-height:300px;overflow:auto", tabindex="0", role="group", aria_label="Columns"):
+                table(("column", "kind", "values", ""), rows)
+            with Tag("div", look="re-line"):
+                Tag("label", "The model predicts", for_="re-target")
+                choice([(name, name) for name in columns], self.target, self._targeted, id="re-target")
+                button("Train a model and extract rules", self._train, "re-button first")
+                _file("or bring a LightGBM model.txt…", ".txt", self._adopted, "re-button")
+            self.progress = Tag("div", aria_live="polite")
+
+    def _targeted(self, target: str) -> None:
+        self.target = target
+
+    async def _train(self) -> None:
+        assert self.dataset is not None
+        await self._follow("Training a model", TRAIN, self.workspace.train, self.dataset["id"], self.target)
+
+    async def _adopted(self, event: UploadEventArguments) -> None:
+        assert self.dataset is not None
+        content = io.BytesIO(await event.file.read())
+        await self._follow("Checking the model", TRAIN, self.workspace.adopt, content, self.dataset["id"], self.target)
+
+    async def _follow(self, said: str, route: str, submit: Callable[..., Any], *given: Any) -> None:
+        result = await self._done(said, route, submit, *given)
+        if result is not None:
+            found = await self._done(
+                "Extracting rules", EXTRACT, self.workspace.extract, result["model"], max_clauses=CLAUSES
+            )
+            if found is not None:
+                ui.navigate.to(f"/r/{found['ruleset']}/rules")
+
+    async def _done(
+        self, said: str, route: str, submit: Callable[..., Any], *given: Any, **more: Any
+    ) -> dict[str, Any] | None:
+        """Run a job and show how far it is; its result, or None where it failed or was cancelled."""
+        try:
+            job = await asyncio.to_thread(submit, *given, by=self.actor.acting(route), **more)
+        except RuleEditError as problem:
+            self.problem.say(str(problem))
+            return None
+        return await watched(self.workspace, self.actor, job["id"], said, self.progress, self.problem)
+
+
+async def watched(
+    workspace: Workspace, actor: Actor, job: str, said: str, where: Tag, problem: Tag
+) -> dict[str, Any] | None:
+    """Show a job's progress with a way to cancel it until it has ended; its result, None where there is none."""
+
+    def cancel() -> None:
+        with contextlib.suppress(StateRefused):
+            workspace.cancel(job, by=actor.acting(CANCEL))
+
+    where.clear()
+    with where, Tag("div", look="re-line"):
+        Tag("span", said)
+        line = ui.linear_progress(value=0, show_value=False).props(f'aria-label="{said}"').style("width:220px")
+        count = Tag("span", "", "quiet small")
+        button("Cancel", cancel)
+    while True:
+        found = await asyncio.to_thread(workspace.job, job)
+        done, of = found["progress"]["done"], found["progress"]["of"]
+        line.set_value(done / of if of else 0)
+        count.say(f"{done} of {of}" if of else "waiting")
+        if found["state"] in FINISHED:
+            break
+        await asyncio.sleep(0.2)
+    where.clear()
+    if found["state"] == "failed":
+        problem.say(found["error"].get("detail") or found["error"].get("title") or "It failed.")
+    elif found["state"] == "cancelled":
+        problem.say("Cancelled; nothing was made.")
+    result: dict[str, Any] | None = found["result"]
+    return result
+
+
+def _file(text: str, accepted: str, arrived: Callable[[UploadEventArguments], Any], look: str) -> None:
+    """A button that asks for a file and sends it as soon as it is chosen."""
+    upload = ui.upload(on_upload=arrived, auto_upload=True).props(f'accept="{accepted}"').style("display:none")
+    made = Tag("button", text, look, type="button")
+    # In the browser: a file dialog opens only at somebody's own press.
+    made.on("click", js_handler=f"() => document.querySelector('#c{upload.id} input[type=file]').click()")
+
+
+def _range(feature: dict[str, Any]) -> str:
+    if feature["kind"] in ("numeric", "integer"):
+        low, high = feature.get("low"), feature.get("high")
+        return "" if low is None or high is None else f"{words.number(low)} to {words.number(high)}"
+    values = feature.get("categories", ["false", "true"])
+    more = f" and {len(values) - 8} more" if len(values) > 8 else ""
+    return ", ".join(values[:8]) + more

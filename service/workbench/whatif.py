@@ -1,0 +1,183 @@
+"""What if: one row, picked or typed; its decision, why, what fails for the other outcomes, and what each value adds."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import numpy as np
+from nicegui import ui
+
+from ruleedit.feedback import feedback
+from ruleedit.impact import impact
+from ruleedit.matching import Matrix, decide, set_mask
+from ruleedit.regions import clause_set
+from ruleedit.rules import Rule, number_text
+from ruleedit.schema import Feature
+from service.workbench import words
+from service.workbench.frame import Place, framed
+from service.workbench.tags import Field, Tag, bar, choice, outcome
+
+
+def build(place: Place) -> None:
+    """Draw the page."""
+    with framed(place, "What if"):
+        Tag("h1", "What if")
+        WhatIf(place).build()
+
+
+class WhatIf:
+    """One row and everything that is said of it."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        asked = place.asked.get("row", "1")
+        most = len(place.opened.table.rows)
+        self.number = min(max(int(asked), 1), most) if asked.isdigit() else 1
+        self.row: Matrix = place.opened.table.rows[self.number - 1].copy()
+
+    def build(self) -> None:
+        """Draw the row at the left and its decision at the right."""
+        most = len(self.place.opened.table.rows)
+        with Tag("div", look="re-tools"):
+            Tag("label", f"Row (1 to {words.count(most)})", for_="re-row")
+            Field("number", str(self.number), self._pick, "change", id="re-row", min=1, max=most)
+            Tag("span", "or change its values below", "quiet")
+        with Tag("div", look="re-grid2"):
+            with Tag("div", look="re-card"):
+                Tag("h2", "The row")
+                self.fields = Tag("div")
+            self.said = Tag("div", aria_live="polite")
+        self._fill()
+        ui.timer(0.01, self._decide, once=True)
+
+    async def _pick(self, text: str) -> None:
+        if text.isdigit() and 1 <= int(text) <= len(self.place.opened.table.rows):
+            self.number = int(text)
+            self.row = self.place.opened.table.rows[self.number - 1].copy()
+            self._fill()
+            await self._decide()
+
+    def _fill(self) -> None:
+        self.fields.clear()
+        with self.fields:
+            for at, feature in enumerate(self.place.draft.schema.features):
+                with Tag("div", look="re-line", style="justify-content:space-between"):
+                    Tag("label", words.name(feature.name), for_=f"re-f{at}")
+                    self._field(at, feature)
+
+    def _field(self, at: int, feature: Feature) -> None:
+        value = float(self.row[at])
+        if feature.is_number:
+            shown = "" if math.isnan(value) else number_text(value)
+            step = "1" if feature.kind == "integer" else "any"
+            Field("number", shown, lambda text: self._set(at, text), id=f"re-f{at}", step=step)
+            return
+        known = [(str(code), name) for name, code in feature.code_of.items()]
+        here = "" if math.isnan(value) else f"{value:g}"
+        choice([("", "– missing –"), *known], here, lambda text: self._set(at, text), id=f"re-f{at}")
+
+    async def _set(self, at: int, text: str) -> None:
+        try:
+            self.row[at] = float(text) if text.strip() else math.nan
+        except ValueError:
+            return
+        await self._decide()
+
+    async def _decide(self) -> None:
+        found = await asyncio.to_thread(self._answers)
+        draft = self.place.draft
+        own, final, held, place, probabilities, contributions = found
+        self.said.clear()
+        with self.said:
+            with Tag("div", look="re-card"):
+                Tag("h2", "The decision")
+                with Tag("div", look="re-big"):
+                    outcome(draft.schema, final)
+                if own != final:
+                    with Tag("p"):
+                        Tag("span", "The model by itself says ")
+                        outcome(draft.schema, own)
+                        Tag("span", f"; the draft decides by {held}.")
+                elif held:
+                    Tag("p", f"{held} asks for it, and the model says so too.")
+                _shares(draft.schema, probabilities)
+                self._reason(place)
+            with Tag("div", look="re-card"):
+                Tag("h2", "What fails for the others")
+                self._failing(final)
+            with Tag("div", look="re-card"):
+                _contributions(draft.schema, self.row, contributions, own)
+
+    def _answers(self) -> tuple[int, int, str, int, Matrix, Matrix]:
+        opened, draft = self.place.opened, self.place.draft
+        row = self.row[None, :]
+        own = opened.answering.outcomes(row)
+        found = impact(feedback(draft.base, draft.rules, draft.schema), row, own)
+        held = int(found.held[0])
+        name = found.by_rule[held].rule if held >= 0 else ""
+        place = int(decide(draft.rules, row, draft.schema)[0])
+        parts = opened.answering.contributions(row)[0]
+        return int(own[0]), int(found.after[0]), name, place, opened.answering.proba(row)[0], parts
+
+    def _reason(self, place: int) -> None:
+        draft = self.place.draft
+        if place < 0:
+            Tag("p", f"No rule holds this row; otherwise {draft.rules.default}.", "quiet")
+            return
+        rule = draft.rules.rules[place]
+        Tag("p", f"{rule.id}: IF {' AND '.join(map(words.clause, rule.clauses))} THEN {rule.outcome}")
+
+    def _failing(self, final: int) -> None:
+        """For each other class the rule that is nearest, and its clauses that fail."""
+        schema = self.place.draft.schema
+        for place, name in enumerate(schema.classes):
+            if place == final:
+                continue
+            rules = [rule for rule in self.place.draft.rules.enabled if rule.outcome.top(schema.classes) == name]
+            if not rules:
+                Tag("p", f"No rule says {name}.", "quiet")
+                continue
+            nearest = min(rules, key=lambda rule: len(self._fails(rule)))
+            with Tag("p"):
+                outcome(schema, place)
+                failed = self._fails(nearest)
+                if failed:
+                    Tag("span", f" by {nearest.id}, if it were so that {' and '.join(failed)}.")
+                else:
+                    Tag("span", f" by {nearest.id}, which holds the row too; a rule before it decides.")
+
+    def _fails(self, rule: Rule) -> list[str]:
+        schema = self.place.draft.schema
+        failed = []
+        for one in rule.clauses:
+            feature = schema.feature(one.feature)
+            column = self.row[schema.index(one.feature)][None]
+            if not set_mask(clause_set(one, feature), column, feature)[0]:
+                failed.append(words.clause(one))
+        return failed
+
+
+def _shares(schema: Any, probabilities: Matrix) -> None:
+    for place, name in enumerate(schema.classes[:8]):
+        with Tag("div", look="re-flip"):
+            Tag("span", f"{words.shape(place)} {name}", f"c{words.colour(place)}")
+            bar(float(probabilities[place]), f"b{words.colour(place)}")
+            Tag("span", words.share(float(probabilities[place])), "number")
+
+
+def _contributions(schema: Any, row: Matrix, parts: Matrix, own: int) -> None:
+    """The features' exact TreeSHAP contributions to the model's score of its own answer, largest first."""
+    Tag("h2", "What each value adds to the model's own answer")
+    said = "log-odds (exact TreeSHAP); positive speaks for it"
+    Tag("p", f"{words.shape(own)} {schema.classes[own]}: {said}", "quiet small")
+    order = np.argsort(-np.abs(parts[:-1]))[:12]
+    most = max(float(np.abs(parts[:-1]).max()), 1e-12)
+    for at in order.tolist():
+        feature, value = schema.features[at], float(parts[at])
+        with Tag("div", look="re-flip"):
+            Tag("span", f"{words.name(feature.name)} {words.cell(feature, float(row[at]))}")
+            bar(abs(value) / most, "b0" if value > 0 else "b1")
+            Tag("span", f"{value:+.3f}", "number")
+    Tag("p", f"and {float(parts[-1]):+.3f} for any row", "quiet small")

@@ -1,0 +1,90 @@
+"""Rules, numbers and outcomes in words for people; the formal text is `ruleedit.rules`' own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ruleedit.rules import Clause, Scalar, number_text
+from ruleedit.schema import Feature, Schema
+
+#: A shape for each class beside its colour, so that colour alone never says anything.
+SHAPES = "▲▼●■◆★✚▬"
+_SIGNS = {"=": "is", "!=": "is not", "<": "<", "<=": "≤", ">": ">", ">=": "≥", "in": "is", "not in": "is none of"}
+#: A list longer than this is cut in a sentence; the editor and the formal text show all of it.
+LONGEST_LIST = 6
+
+
+def number(value: float) -> str:
+    """A number with thousands apart (a thin space), never rounded."""
+    text = number_text(value)
+    if "e" in text or "inf" in text:
+        return text
+    whole, dot, part = text.partition(".")
+    sign, digits = ("−", whole[1:]) if whole.startswith("-") else ("", whole)
+    return sign + f"{int(digits):,}".replace(",", "\u202f") + dot + part
+
+
+def count(value: int) -> str:
+    """A count with thousands apart."""
+    return number(float(value))
+
+
+def share(value: float, digits: int = 1) -> str:
+    """A share as per cent."""
+    return f"{100 * value:.{digits}f}%"
+
+
+def value(scalar: Scalar) -> str:
+    """A value as people write it."""
+    return scalar if isinstance(scalar, str) else number(scalar)
+
+
+def name(feature: str) -> str:
+    """A feature's name with its underscores as spaces."""
+    return feature.replace("_", " ").strip() or feature
+
+
+def clause(one: Clause) -> str:
+    """A clause as a sentence."""
+    if one.value is None:
+        return f"{name(one.feature)} {one.operator}"
+    if one.operator == "between":
+        low, high = one.values
+        return f"{name(one.feature)} from {value(low)} to {value(high)}"
+    return f"{name(one.feature)} {_SIGNS[one.operator]} {_either(one.values)}"
+
+
+def _either(values: Sequence[Scalar]) -> str:
+    shown = [value(one) for one in values[:LONGEST_LIST]]
+    if len(values) > LONGEST_LIST:
+        return f"{', '.join(shown)} or {len(values) - LONGEST_LIST} more"
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} or {shown[-1]}"
+
+
+def shape(place: int) -> str:
+    """The shape of the class at a place in schema order."""
+    return SHAPES[place % len(SHAPES)]
+
+
+def colour(place: int) -> str:
+    """The colour's number of the class at a place in schema order; it goes with `shape`."""
+    return str(place % len(SHAPES))
+
+
+def flip(text: str, schema: Schema) -> tuple[int, int]:
+    """The classes of an impact's ``"deny -> approve"`` as places."""
+    for old, before in enumerate(schema.classes):
+        for new, after in enumerate(schema.classes):
+            if text == f"{before} -> {after}":
+                return old, new
+    raise KeyError(text)
+
+
+def cell(feature: Feature, encoded: float) -> str:
+    """An encoded value as it stands in the table; a missing one as a dash."""
+    if math.isnan(encoded):
+        return "–"
+    if feature.is_number:
+        return number(encoded)
+    return next((text for text, code in feature.code_of.items() if code == encoded), "(never seen)")

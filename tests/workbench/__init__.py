@@ -1,0 +1,1 @@
+"""Tests of the workbench: its words and figures, and its pages in a real browser."""

@@ -1,0 +1,138 @@
+"""The figures of the pages, against counting row by row."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ruleedit.drafts import Draft
+from ruleedit.edits import edit
+from ruleedit.rules import Clause, Outcome, Rule, RuleSet
+from ruleedit.schema import Feature, Schema
+from service.insight import Lens, feature_figures, groupable, reach, rule_figures
+from service.workbench.histogram import nice_step
+
+SCHEMA = Schema(
+    (
+        Feature("age", "integer", low=0.0, high=100.0),
+        Feature("income", "numeric"),
+        Feature("job", "categorical", categories=("a", "b", "c")),
+        Feature("member", "boolean"),
+    ),
+    target="ok",
+    classes=("no", "yes"),
+)
+RULES = RuleSet(
+    (
+        Rule("R1", (Clause("age", ">", 60.0),), Outcome.of("yes")),
+        Rule("R2", (Clause("job", "in", ("a", "b")), Clause("age", "<=", 30.0)), Outcome.of("no")),
+        Rule("R3", (Clause("income", "is missing"),), Outcome.of("yes")),
+    ),
+    Outcome.of("no"),
+)
+DRAFT = Draft.of(RULES, SCHEMA)
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows with missing values and unseen categories, a model's outcomes, and the truth."""
+    rng = np.random.default_rng(3)
+    rows = np.column_stack(
+        [rng.integers(0, 100, 3_000), rng.lognormal(3, 1, 3_000), rng.integers(0, 4, 3_000), rng.integers(0, 2, 3_000)]
+    ).astype(float)
+    rows[rng.random(rows.shape) < 0.05] = np.nan
+    outcomes = (np.nan_to_num(rows[:, 0]) > 55).astype(np.intp)
+    return rows, outcomes, np.where(rng.random(3_000) < 0.1, 1 - outcomes, outcomes)
+
+
+def test_rules_are_counted_where_they_decide(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Each row once: at the first rule that holds it, or at the default."""
+    rows, outcomes, _ = table
+    found = {one.rule: one for one in rule_figures(DRAFT, rows, outcomes)}
+    first = rows[:, 0] > 60
+    second = ~first & np.isin(rows[:, 2], (1, 2)) & (rows[:, 0] <= 30)
+    third = ~first & ~second & np.isnan(rows[:, 1])
+    for name, mask, says in (("R1", first, 1), ("R2", second, 0), ("R3", third, 1), ("", ~(first | second | third), 0)):
+        assert found[name].covered == mask.sum()
+        assert found[name].agrees == pytest.approx((outcomes[mask] == says).mean())
+        assert found[name].outcomes == tuple(np.bincount(outcomes[mask], minlength=2))
+
+
+@pytest.mark.parametrize("name", ["age", "income", "job", "member"])
+def test_a_features_bars_hold_every_known_value_once(
+    name: str, table: tuple[np.ndarray, np.ndarray, np.ndarray]
+) -> None:
+    """Bars and missing values together are all rows, but for categories never seen."""
+    rows, outcomes, _ = table
+    found = feature_figures(name, SCHEMA, rows, outcomes)
+    column = rows[:, SCHEMA.index(name)]
+    unseen = int((column == 0).sum()) if name == "job" else 0
+    assert sum(map(sum, found.counts)) + sum(found.missing) + unseen == len(rows)
+    assert sum(found.missing) == np.isnan(column).sum()
+    assert len(found.counts) == (len(found.edges) - 1 if found.edges else len(found.values))
+
+
+def test_a_far_value_does_not_squeeze_the_bars(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """The bars reach to the last half per cent; what lies beyond counts in the outermost."""
+    rows, outcomes, _ = table
+    far = rows.copy()
+    far[0, 1] = 1e12
+    assert feature_figures("income", SCHEMA, far, outcomes).edges[-1] < 1e4
+
+
+def test_a_table_of_missing_values_alone_has_no_bars_to_fall_over() -> None:
+    """Nothing is there, and that is said."""
+    rows = np.full((5, 4), np.nan)
+    found = feature_figures("income", SCHEMA, rows, np.zeros(5, dtype=np.intp))
+    assert (sum(map(sum, found.counts)), found.missing) == (0, (5, 0))
+
+
+def test_an_effect_is_what_the_overlay_does(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Shares, F1 and groups before and after, counted by hand."""
+    rows, outcomes, truth = table
+    draft = edit(DRAFT, ["new IF age < 20 THEN yes"], reason="r")
+    found = Lens(DRAFT, rows, outcomes, truth).effect(draft)
+    after = np.where(rows[:, 0] < 20, 1, outcomes)
+    assert found.glance.changed == (after != outcomes).sum() > 100
+    assert found.shares[1] == pytest.approx((outcomes.mean(), after.mean()))
+    assert found.honoured == pytest.approx((outcomes[rows[:, 0] < 20] == 1).mean())
+    assert found.f1 is not None
+    assert found.f1[0] > found.f1[1]
+    for group, code in zip(found.groups["member"], (0, 1), strict=True):
+        inside = rows[:, 3] == code
+        assert (group.value, group.rows) == (("false", "true")[code], inside.sum())
+        assert group.after[1] == pytest.approx(after[inside].mean())
+
+
+def test_nothing_edited_changes_nothing(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """No row changes, and there is nothing to honour."""
+    rows, outcomes, _ = table
+    found = Lens(DRAFT, rows, outcomes, None).effect(DRAFT)
+    assert (found.glance.changed, found.honoured, found.f1) == (0, None, None)
+
+
+def test_reach_is_what_comes_in_and_goes_out(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """A threshold moved both widens and, for another, narrows; a disabled rule gives up all its rows."""
+    rows, outcomes, _ = table
+    wider = edit(DRAFT, ["set R1 age > 50"], reason="r")
+    found = reach(DRAFT, wider, "R1", rows, outcomes)
+    gained = (rows[:, 0] > 50) & ~(rows[:, 0] > 60)
+    assert (found.gained, found.lost) == (gained.sum(), 0)
+    assert found.gained_outcomes == tuple(np.bincount(outcomes[gained], minlength=2))
+    off = edit(DRAFT, ["disable R1"], reason="r")
+    assert reach(DRAFT, off, "R1", rows, outcomes).lost == (rows[:, 0] > 60).sum()
+
+
+def test_groups_are_made_of_few_values() -> None:
+    """Numbers make none, nor do categories of a thousand values."""
+    many = Feature("zip", "categorical", categories=tuple(f"z{i}" for i in range(1_000)))
+    assert groupable(Schema((*SCHEMA.features, many), target="ok", classes=("no", "yes"))) == ("job", "member")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "whole", "step"),
+    [(0.0, 1.0, False, 0.005), (18.0, 75.0, True, 1.0), (5_000.0, 102_000.0, False, 500.0), (0.0, 1e-6, False, 5e-9)],
+)
+def test_a_step_is_one_that_people_would_choose(low: float, high: float, whole: bool, step: float) -> None:
+    """1, 2 or 5 times a power of ten, at most two hundred to the range; whole for whole numbers."""
+    assert nice_step(low, high, whole) == pytest.approx(step)

@@ -1,0 +1,299 @@
+"""The pages in Chromium: what people do there, by clicking and typing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from tests.workbench.conftest import Bench, Window, serving
+
+ROOMS = ("rules", "conflicts", "boundary", "what-if", "in-force", "history", "export", "data", "model")
+#: A young applicant whom the old policy denies.
+YOUNG = {
+    "age": 28,
+    "income": 60_000,
+    "employment": "permanent",
+    "purpose": "car",
+    "amount": 5_000,
+    "months": 24,
+    "debt_ratio": 0.2,
+    "late_payments": 0,
+    "residence": "own",
+    "gender": "female",
+    "guarantor": False,
+}
+
+
+def reason(page: Page, text: str) -> None:
+    """Type why."""
+    page.get_by_label("Reason for this edit").fill(text)
+    # What is typed reaches the service before the next press does: both go through one socket, in order.
+    page.wait_for_timeout(150)
+
+
+def apply(page: Page) -> None:
+    """Press Apply and wait for the page with the edit in it."""
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
+    page.wait_for_function("window.socket && window.socket.connected")
+
+
+def test_the_story_of_the_loans(window: Window, bench: Bench, loans_csv: bytes) -> None:
+    """From a file to a release in service, by clicking and typing alone; the API then decides so."""
+    page = window.open("/")
+    page.locator("input[type=file]").first.set_input_files(
+        files=[{"name": "applications.csv", "mimeType": "text/csv", "buffer": loans_csv}]
+    )
+    expect(page.get_by_text("applications.csv: 1\u202f500 rows")).to_be_visible()
+    page.get_by_label("The model predicts").select_option("decision")
+    page.get_by_role("button", name="Train a model and extract rules").click()
+    page.wait_for_url("**/rules", timeout=60_000)
+    expect(page.get_by_role("heading", name="rules describe the model")).to_be_visible()
+    window.shoot("rules")
+    page.get_by_role("button", name="New rule").click()
+    page.get_by_role("textbox", name="An edit as text").press_sequentially(
+        "age between 27 and 30 AND income >= 30000 THEN approve", delay=5
+    )
+    expect(page.get_by_text("Impact of this edit")).to_be_visible()
+    window.shoot("new-rule")
+    reason(page, "policy 2026-14: the age limit is 26")
+    apply(page)
+    expect(page.get_by_text("why: policy 2026-14")).to_be_visible()
+    page.get_by_role("link", name="Put in force…").click()
+    page.get_by_label("In service under the name").fill("by hand")
+    page.wait_for_timeout(200)
+    page.get_by_role("button", name="Make the release").click()
+    expect(page.get_by_role("button", name="Activate")).to_be_visible(timeout=30_000)
+    page.get_by_label("Reason for this edit").fill("agreed on 12 May")
+    page.wait_for_timeout(200)
+    page.get_by_role("button", name="Activate").click()
+    expect(page.get_by_text("active", exact=True)).to_be_visible()
+    window.shoot("in-force")
+    decided = bench.api.decide("by hand", YOUNG).json()["decisions"][0]
+    assert (decided["outcome"], decided["by"]) == ("approve", "overlay")
+
+
+def test_a_number_is_moved_by_keyboard_and_its_effect_is_shown(window: Window, bench: Bench) -> None:
+    """Enter opens a chip, arrows move the threshold, the old value is struck through, Escape leaves all as it was."""
+    ruleset = bench.fresh()
+    before = bench.api.get(f"/v1/rulesets/{ruleset}").json()["revision"]
+    page = window.open(f"/r/{ruleset}/rules")
+    chip = page.locator(".re-chip:not(.add)", has_text="income").first
+    chip.focus()
+    page.keyboard.press("Enter")
+    slider = page.get_by_role("slider")
+    slider.focus()
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    expect(page.locator(".re-chip s")).to_be_visible()
+    expect(page.get_by_text("Impact of this edit")).to_be_visible()
+    # What the panel says of the edit is what the edit then does, once it has caught up with the slider.
+    expect(page.locator("aside .formal")).to_contain_text(slider.input_value())
+    said = int(page.locator("aside .re-big").inner_text().replace("\u202f", ""))
+    text = page.locator("aside .formal").inner_text()
+    window.shoot("workbench-rules")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("Impact of this draft")).to_be_visible()
+    expect(page.locator(".re-chip s")).to_have_count(0)
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["revision"] == before
+    assert bench.api.edit(ruleset, text).status_code == 200
+    assert bench.api.get(f"/v1/rulesets/{ruleset}/impact").json()["changed"] == said
+
+
+def test_an_edit_without_a_reason_is_not_made(window: Window, bench: Bench) -> None:
+    """The problem stands beside the clause, and the clause stays open."""
+    page = window.open(f"/r/{bench.fresh()}/rules")
+    page.locator(".re-chip:not(.add)", has_text="income").first.click()
+    page.get_by_role("slider").press("ArrowLeft")
+    page.get_by_role("button", name="Apply").click()
+    expect(page.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+
+
+def test_categories_are_picked_with_their_counts(window: Window, bench: Bench) -> None:
+    """A checked box adds a value to the clause, as one step of the history."""
+    ruleset = bench.fresh()
+    page = window.open(f"/r/{ruleset}/rules")
+    page.locator(".re-chip:not(.add)", has_text="purpose").first.click()
+    page.get_by_role("checkbox", name="education").check()
+    reason(page, "education counts as luxury")
+    apply(page)
+    rules = bench.api.get(f"/v1/rulesets/{ruleset}").json()["rules"]
+    assert any(rule["asserted"] and "education" in rule["text"] for rule in rules)
+    assert len(bench.api.get(f"/v1/rulesets/{ruleset}/history").json()["history"]) == 1
+
+
+def test_undo_and_redo_by_keyboard_on_any_page(window: Window, bench: Bench) -> None:
+    """One step an operation, kept across pages; the buttons say what they would do."""
+    ruleset = bench.fresh()
+    first = bench.api.get(f"/v1/rulesets/{ruleset}").json()["content"]
+    bench.edit(ruleset, "disable R1")
+    changed = bench.api.get(f"/v1/rulesets/{ruleset}").json()["content"]
+    page = window.open(f"/r/{ruleset}/history")
+    expect(page.get_by_role("button", name="Undo: disable R1")).to_be_enabled()
+    with page.expect_navigation():
+        page.keyboard.press("Control+z")
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["content"] == first
+    page = window.open(f"/r/{ruleset}/rules")
+    with page.expect_navigation():
+        page.keyboard.press("Control+y")
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["content"] == changed
+
+
+def test_a_conflict_is_settled_by_a_button(window: Window, bench: Bench) -> None:
+    """It says how many rows lie in it; a press settles it; before, nothing can be put in force."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 40 THEN approve", "new IF income < 50000 THEN deny")
+    page = window.open(f"/r/{ruleset}/in-force")
+    expect(page.get_by_text("1 conflicts are not settled")).to_be_visible()
+    page.get_by_role("link", name="Settle them").click()
+    expect(page.get_by_role("heading", name="1 conflict to settle")).to_be_visible()
+    window.shoot("workbench-conflict")
+    reason(page, "age goes first")
+    with page.expect_navigation():
+        page.get_by_role("button", name="The earlier rule wins").click()
+    expect(page.get_by_role("heading", name="0 conflicts to settle")).to_be_visible()
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["open_conflicts"] == []
+
+
+def test_restoring_an_earlier_revision_is_a_step_of_its_own(window: Window, bench: Bench) -> None:
+    """The rules are as they were, and the history has grown."""
+    ruleset = bench.fresh()
+    first = bench.api.get(f"/v1/rulesets/{ruleset}").json()
+    bench.edit(ruleset, "disable R1")
+    bench.edit(ruleset, "disable R2")
+    page = window.open(f"/r/{ruleset}/history")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Restore the first rules").click()
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["content"] == first["content"]
+    assert len(bench.api.get(f"/v1/rulesets/{ruleset}/history").json()["history"]) == 4
+
+
+def test_what_if_answers_as_the_release_does(window: Window, bench: Bench) -> None:
+    """A typed row gets the decision that the API gives it, with what fails for the other outcome."""
+    ruleset = bench.ruleset()
+    page = window.open(f"/r/{ruleset['id']}/what-if")
+    for name, value in YOUNG.items():
+        field = page.get_by_label(name.replace("_", " "), exact=True)
+        if isinstance(value, str | bool):
+            field.select_option(label=str(value).lower() if isinstance(value, bool) else value)
+        else:
+            field.fill(str(value))
+            field.press("Tab")
+    expect(page.get_by_text("The model by itself says")).to_be_visible()
+    decided = bench.api.decide("loans", YOUNG).json()["decisions"][0]
+    assert page.locator(".re-big").inner_text().split()[-1] == decided["outcome"]
+    expect(page.get_by_text(f"the draft decides by {decided['rule']}")).to_be_visible()
+
+
+def test_an_export_is_what_the_api_gives(window: Window, bench: Bench, tmp_path: Path) -> None:
+    """A download of the page is byte by byte that of the route; what a format can't say is said beside it."""
+    ruleset = bench.fresh()
+    page = window.open(f"/r/{ruleset}/export")
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download json").click()
+    started.value.save_as(tmp_path / "rules.json")
+    given = bench.api.get(f"/v1/rulesets/{ruleset}/export?format=json").content
+    assert (tmp_path / "rules.json").read_bytes() == given
+
+
+def test_hostile_names_are_text(window: Window, bench: Bench) -> None:
+    """Scripts and tags in names of columns, values and reasons are shown as they are and never run."""
+    evil = "<img src=x onerror=window.hurt=1>"
+    lines = [f"n,{evil},ok"] + [
+        f"{i % 50},{(evil, 'b', '{{7*7}}')[i % 3]},{'yes' if i % 50 > 20 else 'no'}" for i in range(600)
+    ]
+    dataset = bench.api.upload("\n".join(lines).encode(), name=f"{evil}.csv").json()["id"]
+    model = bench.api.result("/v1/models", {"dataset": dataset, "target": "ok", "name": evil})["model"]
+    ruleset = bench.api.result("/v1/rulesets", {"model": model, "max_clauses": 8, "name": evil})["ruleset"]
+    text = f"new IF `{evil}` = '{evil}' THEN yes"
+    asked = {"edits": [text], "reason": f"<script>window.hurt=1</script>{evil}"}
+    assert bench.api.post(f"/v1/rulesets/{ruleset}/edits", json=asked, headers={"If-Match": "*"}).status_code == 200
+    for room in ("", *(f"r/{ruleset}/{room}" for room in ROOMS)):
+        page = window.open(f"/{room}")
+        page.wait_for_timeout(150)
+        assert page.evaluate("window.hurt") is None
+        assert page.locator("img[src=x]").count() == 0
+    page = window.open(f"/r/{ruleset}/rules")
+    expect(page.get_by_text(evil).first).to_be_visible()
+    assert "49" not in page.locator("#main").inner_text()
+
+
+def test_five_hundred_rules_stay_usable(window: Window, bench: Bench) -> None:
+    """The first ones are there at once, a search finds any other, and a press shows more."""
+    ruleset = bench.fresh()
+    texts = [
+        f"new IF income between {20_000 + 100 * i} and {20_099 + 100 * i} AND months >= 6 THEN deny" for i in range(500)
+    ]
+    for start in range(0, 500, 100):
+        bench.edit(ruleset, *texts[start : start + 100])
+    page = window.open(f"/r/{ruleset}/rules")
+    cards = page.locator("article[data-rule]")
+    expect(cards.first).to_be_visible()
+    assert cards.count() < 100
+    page.get_by_role("searchbox").press_sequentially("60000", delay=10)
+    expect(page.get_by_role("button", name="income from 60\u202f000 to 60\u202f099")).to_be_visible()
+    page.get_by_role("searchbox").fill("")
+    page.get_by_role("button", name="more").click()
+    expect(cards.nth(80)).to_be_visible()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_axe_finds_nothing_serious_on_any_page(bench: Bench, chromium: Browser, dark: bool) -> None:
+    """Labels, contrast, names, focus order: nothing serious or critical, in light and dark."""
+    ruleset = bench.ruleset()["id"]
+    window = Window(chromium, bench.base, dark=dark)
+    found = {}
+    for room in ("", *(f"r/{ruleset}/{room}" for room in ROOMS)):
+        page = window.open(f"/{room}")
+        page.wait_for_timeout(300)
+        if room.endswith("rules"):
+            page.locator(".re-chip:not(.add)").first.click()
+            expect(page.locator(".re-editor")).to_be_visible()
+        results = Axe().run(page).response["violations"]
+        serious = [one for one in results if one["impact"] in ("serious", "critical")]
+        if serious:
+            found[room] = [(one["id"], [node["html"][:150] for node in one["nodes"][:3]]) for one in serious]
+    window.page.close()
+    assert not found, json.dumps(found, indent=1)
+
+
+@pytest.mark.parametrize("width", [820, 1280, 1920])
+def test_nothing_runs_over_the_edge(bench: Bench, chromium: Browser, width: int) -> None:
+    """No page has to be scrolled sideways, on a tablet, a small and a large screen."""
+    ruleset = bench.ruleset()["id"]
+    window = Window(chromium, bench.base, width=width)
+    for room in ("", *(f"r/{ruleset}/{room}" for room in ROOMS)):
+        page = window.open(f"/{room}")
+        page.wait_for_timeout(200)
+        window.shoot(f"{room.replace('/', '-') or 'start'}-{width}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, room
+    window.page.close()
+
+
+def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
+    """A key opens the pages, and only as far as its roles go; signing out closes them."""
+    with serving(tmp_path) as (base, said):
+        key = said[-1].split()[-1]
+        window = Window(chromium, base)
+        page = window.page
+        page.goto(base)
+        assert "/sign-in" in page.url
+        page.get_by_label("Key or token").fill("re_000000000000_nonsense")
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("alert")).to_contain_text("isn't known")
+        page.get_by_label("Key or token").fill(key)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_role("heading", name="Edit the rules of a model")).to_be_visible()
+        cookie = page.context.cookies()[0]
+        assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+        # The cookie opens pages and nothing else.
+        assert page.request.get(f"{base}/v1/rulesets").status == 401
+        page.get_by_role("button", name="Sign out").click()
+        assert "/sign-in" in page.url
+        page.goto(base)
+        assert "/sign-in" in page.url
+        page.close()
