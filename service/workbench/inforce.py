@@ -159,19 +159,43 @@ class Releases:
                     "quiet small",
                 )
             _report(one["report"])
+            self._standing(one)
             with Tag("div", look="re-line"):
-                if one["state"] == "active":
-                    button("Roll back", lambda: self._switch("roll_back", one["id"]))
-                else:
-                    button("Activate", lambda: self._switch("activate", one["id"]), "re-button first")
+                for said, step, look in self._steps(one["state"]):
+                    button(said, lambda step=step: self._step(step, one["id"]), look)
 
-    async def _switch(self, step: str, release: str) -> None:
+    def _standing(self, one: dict[str, Any]) -> None:
+        """Who approved it, or whom it still waits for."""
+        if one.get("approved_by"):
+            Tag("p", f"Approved by {one['approved_by']}.", "quiet small")
+        elif one["state"] == "proposed":
+            approval = self.place.workspace.workflow.approval(one["id"], by=self.place.actor.person)
+            hands = ", ".join(approval["hands"]) or "nobody"
+            Tag("p", f"Proposed by {one['proposed_by']}; {hands} had a hand in it and can't approve it.", "quiet small")
+        if one.get("expires"):
+            Tag(
+                "p",
+                f"Gives way to the release before it on {one['expires'][:16].replace('T', ' ')} UTC.",
+                "quiet small",
+            )
+
+    def _steps(self, state: str) -> list[tuple[str, str, str]]:
+        """What can be done with a release in a state: the words, the step, and how the button looks."""
+        if state == "active":
+            return [("Roll back", "roll_back", "re-button")]
+        if state == "proposed":
+            return [("Approve", "approve", "re-button first"), ("Reject", "reject", "re-button")]
+        if self.place.actor.settings.approval and state == "draft":
+            return [("Propose", "propose", "re-button first")]
+        return [("Activate", "activate", "re-button first")]
+
+    async def _step(self, step: str, release: str) -> None:
         if not self.reason.strip():
             self.problem.say("Say why, above: the reason stands in the record.")
             return
         try:
             by = self.place.actor.acting(f"POST /v1/releases/{{release}}/{step.replace('_', '')}")
-            await asyncio.to_thread(getattr(self.place.workspace, step), release, self.reason, by=by)
+            await asyncio.to_thread(getattr(self.place.workspace.workflow, step), release, self.reason, by=by)
         except RuleEditError as refused:
             self.problem.say(str(refused))
             return
