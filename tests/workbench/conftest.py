@@ -77,7 +77,7 @@ def serving(folder: Path, *options: str) -> Iterator[tuple[str, list[str]]]:
         yield found[0], said
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(90)
         assert process.stdout is not None
         process.stdout.close()
 
