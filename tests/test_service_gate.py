@@ -21,7 +21,7 @@ from service.api.access import TABLE
 from service.app import create_app
 from service.errors import Overloaded
 from service.limits import Lane, nested_deeper
-from tests.serving import ROW, Api, local, make, serving, serving_app
+from tests.serving import ROW, TARGET, Api, local, make, serving, serving_app, small_table
 
 #: Texts with everything that could be taken for a bracket or the end of a string.
 TRICKY = st.text(st.sampled_from('[]{}"\\a:, \N{ROCKET}'), max_size=8)
@@ -164,6 +164,23 @@ def test_decisions_have_a_lane_of_their_own(tmp_path: Path, slow: Slow) -> None:
             assert api.get("/v1/datasets").status_code == 503
             slow.go.set()
             assert held.result().status_code == 200
+
+
+def test_jobs_past_the_queue_are_429_and_taken_later(tmp_path: Path) -> None:
+    """With Retry-After; those that were taken end as they should, and then there is room again."""
+    with serving(tmp_path, workers=1, most_jobs=1) as api:
+        dataset = api.upload(small_table(100)).json()["id"]
+        body = {"dataset": dataset, "target": TARGET}
+        asked = [api.post("/v1/models", json=body | {"seed": seed}) for seed in range(6)]
+        refused = [response for response in asked if response.status_code == 429]
+        assert refused
+        for response in refused:
+            assert response.json()["code"] == "queue-full"
+            assert int(response.headers["retry-after"]) > 0
+        taken = [response for response in asked if response not in refused]
+        assert taken
+        assert {api.ended(response)["state"] for response in taken} == {"succeeded"}
+        assert api.post("/v1/models", json=body).status_code == 202
 
 
 # --- bodies ----------------------------------------------------------------------------------

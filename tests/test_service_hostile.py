@@ -169,7 +169,7 @@ def test_damaged_tables_are_refused(api: Api, count: Callable[[int, int], int]) 
     """Parquet files with a byte changed, cut off, or of zeros: a table or 422, and the service lives."""
     dice = random.Random(7)
     good = parquet(pa.table({"x": list(range(500)), "y": ["a", "b"] * 250}))
-    for _ in range(count(4, 60)):
+    for _ in range(count(2, 60)):
         content = bytearray(good)
         for _ in range(dice.randint(1, 4)):
             content[dice.randrange(len(content))] = dice.randrange(256)
@@ -307,7 +307,9 @@ def test_names_that_are_paths_open_nothing_outside(
     for path in OPENED.paths:
         inside = Path(os.path.realpath(path)).is_relative_to(folder.resolve())
         code = path.endswith((".py", ".pyc", ".so")) or path.startswith(sys.base_prefix)
-        assert inside or code or os.path.dirname(path) == spooled or path in ("", "/dev/null"), path
+        # A bare name is looked up in a folder that was opened before, and that was heard of too.
+        bare = os.sep not in path and path != ".."
+        assert inside or code or bare or os.path.dirname(path) == spooled or path == "/dev/null", path
     for response in answers:
         assert response.status_code < 500, response.text
         assert leaks(response) == [], response.text
