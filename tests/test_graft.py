@@ -30,6 +30,7 @@ from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode
 from ruleedit.text import parse_rule
 from ruleedit.training import boost
+from tests.formats.readers import reader
 from tests.reference import TINIEST, encoded
 from tests.strategies import (
     Dice,
@@ -310,7 +311,7 @@ def test_split_points_of_a_graft_have_no_gain(model: TableModel, edited: Feedbac
 @pytest.mark.parametrize("classes", [CLASSES[:2], CLASSES[:3]], ids=len)
 def test_treelite_answers_the_same(classes: tuple[str, ...], rows: Matrix) -> None:
     """In double precision treelite's raw scores are LightGBM's, and forced probabilities exactly 1 and 0."""
-    treelite = pytest.importorskip("treelite", reason="treelite is not installed")
+    treelite = reader("treelite")
     asked = asks(draft_of("set R1 age > 26", "new IF debt <= 0 AND job != clerk THEN deny before R1", classes=classes))
     grafted = check(model_of(rows, asked.schema, seed=1), asked, rows)
     read = treelite.frontend.from_lightgbm(grafted.booster)

@@ -72,7 +72,7 @@ class _Writer:
         made = exp.Case()
         for rule in rules:
             tests = [self.test(feature, what) for feature, what in conditions(rule, self.schema)]
-            made = made.when(exp.and_(*tests), self.literal(rule.id))
+            made = made.when(exp.and_(*tests, copy=False), self.literal(rule.id), copy=False)
         return made
 
     def outcome_case(self, rules: RuleSet) -> exp.Expression:
@@ -85,7 +85,7 @@ class _Writer:
             by_outcome.setdefault(top_class(rule.outcome, self.schema), []).append(rule.id)
         made = exp.Case()
         for outcome, ids in by_outcome.items():
-            made = made.when(self.among(exp.column("rule", quoted=True), ids), self.outcome(outcome))
+            made = made.when(self.among(exp.column("rule", quoted=True), ids), self.outcome(outcome), copy=False)
         return made.else_(default)
 
     def outcome(self, name: str | None) -> exp.Expression:
