@@ -194,11 +194,14 @@ def _frame(data: Data, rows: Floats) -> pd.DataFrame:
 
 
 def greedy_list(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
-    """imodels' greedy rule list: one clause a rule."""
+    """imodels' greedy rule list: one clause a rule, and a last rule for the rest that has none."""
     from imodels import GreedyRuleListClassifier
 
     yield from _imodels(
-        data, budgets, lambda budget: GreedyRuleListClassifier(max_depth=budget), lambda m: len(m.rules_)
+        data,
+        budgets,
+        lambda budget: GreedyRuleListClassifier(max_depth=budget),
+        lambda model: sum("cutoff" in rule for rule in model.rules_),
     )
 
 
