@@ -19,6 +19,7 @@
         │   └── Expired                 release-expired
         ├── KeyInFlight                 idempotency-key-in-flight
         ├── KeyReused                   idempotency-key-reused
+        ├── StepFailed                  step-failed
         ├── TooLarge                    too-large
         ├── TooDeep                     too-deep
         ├── TooSlow                     too-slow
@@ -167,6 +168,12 @@ class Expired(StateRefused):
     """A release whose time has passed."""
 
     code = "release-expired"
+
+
+class StepFailed(ServiceError):
+    """A heavy step whose process died, or needed more time or memory than the settings allow."""
+
+    code = "step-failed"
 
 
 class TooLarge(ServiceError):

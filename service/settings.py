@@ -54,6 +54,11 @@ class Settings:
         Bytes of address space of a process that reads somebody's file for the first time.
     child_seconds
         Seconds that such a process has: what takes longer is no table or model of an accepted size.
+    job_memory
+        Bytes of address space of a process that does a heavy step of a job: a table of 5 M x 20 is trained on,
+        extracted from and retrained with within half of it; the rest is what libraries reserve and don't use.
+    job_seconds
+        Seconds that such a process has: retraining a large model takes minutes, so what takes hours hangs.
     body_seconds
         Seconds between two parts of a body: a connection that sends nothing must not hold a place for ever.
     most_at_once
@@ -139,6 +144,8 @@ class Settings:
     most_cells: int = 100_000_000
     child_memory: int = 4 * 1024 * MIB
     child_seconds: float = 120.0
+    job_memory: int = 16 * 1024 * MIB
+    job_seconds: float = 6 * 3_600.0
     body_seconds: float = 20.0
     most_at_once: int = 40
     most_waiting: int = 200

@@ -20,6 +20,7 @@ from ruleedit.drafts import Draft
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
 from ruleedit.inforce import put_in_force, with_plain_retraining
+from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.release import Release, release_files
@@ -28,6 +29,7 @@ from ruleedit.surrogate import DEFAULT_METHOD
 from ruleedit.tables import encode, infer_schema, target_codes
 from ruleedit.training import train
 from ruleedit.workflow import extract_rules
+from service.children import Children
 from service.drift import Reference
 from service.errors import UnknownModel, UnknownRuleSet
 from service.jobs import Made, Runner, Watch
@@ -42,7 +44,10 @@ from service.views import fidelity_view
 class Tasks:
     """The long steps over one store; `runners` gives them by the kind of job."""
 
-    def __init__(self, repository: Repository, files: Files, shelf: Shelf, new_id: Callable[[str], str]) -> None:
+    def __init__(
+        self, repository: Repository, files: Files, shelf: Shelf, new_id: Callable[[str], str], children: Children
+    ) -> None:
+        self._children = children
         self._repository = repository
         self._files = files
         self._shelf = shelf
@@ -57,7 +62,8 @@ class Tasks:
         """Train a model on a data set."""
         frame = self._shelf.frame(request["dataset"])
         known = _schema(request) or infer_schema(frame, request["target"])
-        model = train(frame, known, thresholds=request["thresholds"], seed=request["seed"], progress=watch)
+        more = {"thresholds": request["thresholds"], "seed": request["seed"]}
+        model = self._children.call(train, frame, known, watch=watch, **more)
         return self._keep_model(request, model, frame, watch)
 
     def adopt(self, request: dict[str, Any], watch: Watch) -> Made:
@@ -80,7 +86,8 @@ class Tasks:
         record = self._repository.get(ModelRecord, request["model"], UnknownModel)
         model = self._shelf.model(record.id)
         table = self._shelf.table(request["dataset"] or record.dataset, record.id)
-        draft, found = extract_rules(
+        draft, found = self._children.call(
+            extract_rules,
             model,
             table.rows,
             method=request["method"] or DEFAULT_METHOD,
@@ -89,7 +96,7 @@ class Tasks:
             probabilities=request["probabilities"],
             ground=self._ground(request["ground"]),
             truth=table.truth,
-            progress=watch,
+            watch=watch,
         )
         watch.check()
         made = RuleSetRecord(
@@ -122,7 +129,8 @@ class Tasks:
         draft = self._shelf.draft(ruleset.id, request["revision"])
         table = self._shelf.table(request["dataset"], ruleset.model)
         watch(0, 1)
-        found = put_in_force(
+        found = self._children.call(
+            _put_in_force,
             self._shelf.model(ruleset.model),
             draft,
             request["mode"],
@@ -130,11 +138,8 @@ class Tasks:
             truth=table.truth,
             strategy=request["strategy"],
             seed=request["seed"],
-            progress=watch,
-            should_stop=watch.stopped,
+            watch=watch,
         )
-        if found.mode == "retrain" and table.truth is not None:
-            found = with_plain_retraining(found, table.rows, table.truth, seed=request["seed"])
         watch.check()
         made = ReleaseRecord(
             id=self._new_id("release"),
@@ -214,6 +219,16 @@ def of_request(request: dict[str, Any]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """The versions of what a model's bytes depend on."""
     return {name: importlib.metadata.version(name) for name in ("ruleedit", "lightgbm", "numpy")}
+
+
+def _put_in_force(
+    model: TableModel, draft: Draft, mode: str, rows: Matrix, *, truth: Indices | None, seed: int, **more: Any
+) -> Release:
+    """Put edits in force, and compare a retraining with a plain one."""
+    found = put_in_force(model, draft, mode, rows, truth=truth, seed=seed, **more)
+    if found.mode == "retrain" and truth is not None:
+        found = with_plain_retraining(found, rows, truth, seed=seed)
+    return found
 
 
 def _schema(request: dict[str, Any]) -> Schema | None:

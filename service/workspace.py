@@ -32,6 +32,7 @@ from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.audit import Audit
+from service.children import Children
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.heads import Heads
@@ -121,7 +122,8 @@ class Workspace:
         self.audit = Audit(self._repository, self._heads, self._once, clock)
         self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
-        self.tasks = Tasks(self._repository, self._files, self._shelf, new_id)
+        children = Children(settings.job_memory, settings.job_seconds)
+        self.tasks = Tasks(self._repository, self._files, self._shelf, new_id, children)
         self._jobs = Jobs(
             self._repository,
             self.tasks.runners,

@@ -1,0 +1,108 @@
+"""Heavy steps in processes of their own, with limits: whatever they do, the service lives on.
+
+A child is forked from a server process that has imported the libraries and nothing else, so that it
+starts in a moment and shares no thread or lock with the service. It ends with its step, with its time,
+when it is stopped, and with the service itself. What goes between are our own values, by
+`multiprocessing`.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from ruleedit.errors import RuleEditError
+from service.errors import StepFailed
+from service.jobs import Watch
+
+Found = TypeVar("Found")
+#: Seconds between two looks at whether the work was stopped or its time is up.
+_LOOK = 0.1
+_CONTEXT = multiprocessing.get_context("forkserver")
+#: Whatever a step imports, so that each child needn't.
+_CONTEXT.set_forkserver_preload(["__main__", "service.tasks", "sklearn.tree"])
+
+
+@dataclass(frozen=True)
+class Children:
+    """How children run: with so many bytes of address space and so many seconds each."""
+
+    memory: int
+    seconds: float
+
+    def call(self, function: Callable[..., Found], *args: Any, watch: Watch, **named: Any) -> Found:
+        """What ``function(*args, **named, progress=...)`` returns or raises in a child of its own.
+
+        Raises `Cancelled` where the watch was stopped, and `StepFailed` where the child died, took more
+        than its time, or needed more than its memory.
+        """
+        here, there = _CONTEXT.Pipe()
+        alive, held = _CONTEXT.Pipe(duplex=False)
+        child = _CONTEXT.Process(target=_work, args=(there, alive, self.memory, function, args, named), daemon=True)
+        child.start()
+        there.close()
+        alive.close()
+        try:
+            found: Found = self._result(here, watch)
+            return found
+        finally:
+            child.kill()
+            child.join()
+            child.close()
+            here.close()
+            held.close()
+
+    def _result(self, here: Connection, watch: Watch) -> Any:
+        until = time.monotonic() + self.seconds
+        while True:
+            watch.check()
+            if time.monotonic() > until:
+                raise StepFailed(f"the step took more than {self.seconds:g} s, the most that the settings allow")
+            if not here.poll(_LOOK):
+                continue
+            try:
+                kind, value = here.recv()
+            except EOFError:
+                raise StepFailed("the step's process ended in the middle; it may have needed too much memory") from None
+            if kind == "progress":
+                watch(*value)
+            elif kind == "raised":
+                raise value
+            else:
+                return value
+
+
+def _work(
+    there: Connection,
+    alive: Connection,
+    memory: int,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    named: dict[str, Any],
+) -> None:
+    """The life of a child: its limits, its step, its answer."""
+    threading.Thread(target=_end_with_service, args=(alive,), daemon=True).start()
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    try:
+        value = function(*args, **named, progress=lambda done, of, *said: there.send(("progress", (done, of))))
+        answer = ("returned", value)
+    except RuleEditError as problem:
+        answer = ("raised", problem)
+    except MemoryError:
+        said = f"the step needed more than {memory} bytes, the most that the settings allow"
+        answer = ("raised", StepFailed(said))
+    there.send(answer)
+
+
+def _end_with_service(alive: Connection) -> None:
+    """Wait until the service lets go of its end, as its death does, and end."""
+    alive.poll(None)
+    os._exit(1)
