@@ -206,10 +206,12 @@ def main() -> None:
     reader.add_argument("--rounds", type=int, default=7)
     reader.add_argument("--json", type=Path)
     given = reader.parse_args()
-    costs = list(export_costs(given.rules, given.rounds))
     print(f"| format | rules | bytes | seconds | times the same rules as JSON |\n| --- {'| ---: ' * 4}|")
-    for cost in costs:
-        print(f"| {cost.form} | {cost.rules:,} | {cost.bytes:,} | {cost.seconds:.3f} | {cost.ratio:.1f} |")
+    costs: list[Cost] = []
+    for cost in export_costs(given.rules, given.rounds):
+        costs.append(cost)
+        line = f"| {cost.form} | {cost.rules:,} | {cost.bytes:,} | {cost.seconds:.3f} | {cost.ratio:.1f} |"
+        print(line, flush=True)
     grafted = list(graft_costs((0.1, 0.5, 1.0, 3.0), given.rounds))
     print(f"\n| trees | added | µs a row before | after | slower by % for 1% of trees |\n|{' ---: |' * 5}")
     for item in grafted:

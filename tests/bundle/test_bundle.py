@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from ruleedit.bundle import Choices, bundle, check, verify
-from ruleedit.chain import Head, new_key, sign_head
+from ruleedit.chain import Event, Head, erase, new_key, seal, sign_head
 from ruleedit.errors import Refused
 from ruleedit.formats import EXPORTS, export
 from ruleedit.release import Release, load
@@ -210,6 +210,47 @@ def test_a_signature_proves_the_origin(release: Release, made: bytes) -> None:
     broken = json.loads(swapped[verify.HEAD]) | {"key": public}
     swapped[verify.HEAD] = (json.dumps(broken, indent=2) + "\n").encode()
     assert f"the signature of {verify.HEAD} doesn't hold" in check(verify.packed(swapped)).wrong
+
+
+class Kept:
+    """A ledger as a service has one: events of its own, one of them erased."""
+
+    def __init__(self, gone: bool = True) -> None:
+        first = self._sealed(None, "add data set", {"rows": 7})
+        release = self._sealed(first, "make release", {"revision": "r"})
+        approval = self._sealed(release, "approve release", {"of": "x"})
+        erasure = self._sealed(approval, "erase payloads", {"erased": [[1, 1]] if gone else []})
+        self.events = (erase(first), release, approval, erasure)
+
+    def _sealed(self, previous: Event | None, action: str, payload: dict[str, Any]) -> Event:
+        text = dict.fromkeys(("time", "subject"), "2026-11-22T07:00:00.000Z")
+        return seal(
+            previous=previous,
+            id=action,
+            actor="kim",
+            role="approver",
+            action=action,
+            reason="fine",
+            payload=payload,
+            **text,
+        )
+
+    def close(self, subject: str, bundle: str) -> tuple[tuple[Event, ...], Head]:
+        """As the protocol says."""
+        last = self._sealed(self.events[-1], verify.MAKING, {"bundle": bundle})
+        return (*self.events, last), Head(last.sequence, last.hash, last.time)
+
+
+def test_erased_payloads_are_told_and_approvals_listed(release: Release) -> None:
+    """The chain verifies without them; one that no event names is wrong."""
+    found = bundle(release, ledger=Kept())
+    verdict = check(found.content, found.head)
+    assert (verdict.wrong, verdict.said) == ([], "verified")
+    assert "1 of 5 events were erased: their hashes stand, their payloads are gone" in verdict.notes
+    approvals = json.loads(files_of(found.content)["approvals.json"])
+    assert [(item["by"], item["action"], item["event"]) for item in approvals] == [("kim", "approve release", 3)]
+    lost = bundle(release, ledger=Kept(gone=False))
+    assert "the payload of event 1 is gone" in check(lost.content, lost.head).wrong[0]
 
 
 # --- tampering --------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from ruleedit.adoption import adopt
 from ruleedit.bundle import verify
 from ruleedit.bundle.contents import decided_json
 from ruleedit.bundle.effect import feedback_json
@@ -24,9 +25,11 @@ from ruleedit.conflicts import open_conflicts
 from ruleedit.feedback import feedback
 from ruleedit.formats import canonical
 from ruleedit.rules import Rule
+from ruleedit.tables import encode
 from ruleedit.text import parse_outcome
 from tests.reference import encoded
 from tests.strategies import Dice, make_draft, make_free_rule, make_rows, make_schema, make_small_rows
+from tests.test_adoption import booster_of, paints
 from tests.test_graft import model_of
 
 SOURCE = Path(verify.__file__)
@@ -103,6 +106,27 @@ def test_trees_answer_as_lightgbm_does(batch: int, count: Callable[[int, int], i
         worked = [read.probabilities(row) for row in more.tolist()]
         assert np.allclose(worked, model.proba(more), rtol=1e-14, atol=0.0)
         assert [read.outcome(shares) for shares in worked] == model.outcomes(more).tolist()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"boosting": "rf", "bagging_fraction": 0.6, "bagging_freq": 1}, {"linear_tree": True}],
+    ids=["boosted", "forest", "linear"],
+)
+def test_adopted_models_answer_with_their_own_codes(more: dict[str, Any]) -> None:
+    """Somebody else's categories by their file's numbers, unseen ones as missing; forests and linear leaves too."""
+    table = paints()
+    booster = booster_of(table.drop(columns="sold"), table["sold"] == "yes", **more)
+    model = adopt(booster.model_to_string(), table, "sold", thresholds={"yes": 0.8})
+    rows = encode(table, model.schema)
+    texts = [place for place, feature in enumerate(model.schema.features) if feature.kind == "categorical"]
+    rows[: len(rows) // 4, texts] = 0.0
+    rows[len(rows) // 4 : len(rows) // 2, :] = np.where(rows[len(rows) // 4 : len(rows) // 2, :] > 1.0, np.nan, 1.0)
+    record = {"thresholds": dict(zip(model.schema.classes, model.thresholds, strict=True)), "adopted": True}
+    read = verify.Model(model.text, record, verify.Schema(model.schema.to_json()))
+    worked = [read.probabilities(row) for row in rows.tolist()]
+    assert np.allclose(worked, model.proba(rows), rtol=1e-9, atol=1e-15)
+    assert [read.outcome(shares) for shares in worked] == model.outcomes(rows).tolist()
 
 
 def test_splits_send_values_as_lightgbm_documents() -> None:
