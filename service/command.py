@@ -28,11 +28,19 @@ def serve(
         str | None, typer.Option("--database", help="PostgreSQL by URL; a SQLite file in the data folder unless given.")
     ] = None,
     admin_key: Annotated[bool, typer.Option("--admin-key", help="Make another admin key and print it.")] = False,
+    list_settings: Annotated[
+        bool, typer.Option("--settings", help="List every setting with its reason, and end.")
+    ] = False,
 ) -> None:
     """Serve the API. Every request needs a key: the first start prints an admin's, which makes the others.
 
-    RULEEDIT_... variables give the other settings.
+    RULEEDIT_... variables give the other settings; --settings lists them.
     """
+    if list_settings:
+        from service.settingspage import settings_page
+
+        print(settings_page(), end="")
+        return
     from service.server import run
     from service.settings import from_environment
 

@@ -205,7 +205,10 @@ def get_diff(
     responses={
         200: {
             "description": "The file, in the format's own media type.",
-            "content": {media: {"schema": {"type": "string"}} for media in sorted(set(MEDIA_TYPES.values()))},
+            "content": {
+                media: {"schema": {} if media.endswith("json") else {"type": "string"}}
+                for media in sorted(set(MEDIA_TYPES.values()))
+            },
         },
         **refuses(404, 422),
     },
