@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ruleedit.surrogate.binned import spread
 from ruleedit.surrogate.bound import Bound, proved
 from ruleedit.surrogate.columns import Columns, sides
 from ruleedit.surrogate.leaves import grow_trees
@@ -21,8 +20,6 @@ from ruleedit.surrogate.pool import Pool
 from ruleedit.surrogate.search import Field, searched
 from ruleedit.surrogate.task import Found, Task
 
-#: The master program has at most so many rows: what it finds is bettered on more of them later.
-MASTER_ROWS = 2_500
 #: Columns are generated for so many classes, the commonest.
 MOST_SIDES = 4
 
@@ -37,9 +34,7 @@ def extract_columns(task: Task) -> Found:
         grown = grow_trees(field.trial, field.budget, task.seed)
         field.starts.extend(grown.lists)
         field.members.extend(grown.members)
-        few = (
-            field.trial if len(field.trial) <= MASTER_ROWS else field.trial.take(spread(len(field.trial), MASTER_ROWS))
-        )
+        few = field.few
         known = Pool.of(grown.members, few).members
         for outcome in sides(few, MOST_SIDES):
             if task.is_late:
@@ -59,7 +54,7 @@ def _bound(found: Found, field: Field, made: dict[int, Columns], task: Task) -> 
     if len(made) > 2 or outcome is None:
         return replace(plain, reason="the program is about one class against the rest, and there are more than two")
     if made[outcome].data is not field.full:
-        return replace(plain, reason=f"the program saw {MASTER_ROWS:,} rows at most, and there are more that differ")
+        return replace(plain, reason=f"the program saw {len(field.few):,} rows, and there are more that differ")
     if task.is_late or task.max_iterations == 0:
         return replace(plain, reason="a limit ended the search for it")
     losses = proved(made[outcome], field.budget)

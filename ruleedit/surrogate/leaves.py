@@ -38,7 +38,7 @@ class Grown:
 
 
 def grow_trees(data: Binned, budget: int, seed: int) -> Grown:
-    """Trees of two sizes, with and without sets of categories, and a list for each of their likely defaults."""
+    """Trees of three sizes, with and without sets of categories, and a list for each of their likely defaults."""
     grown = Grown()
     for with_ranks in (False, True):
         columns = list(_columns(data, with_ranks))
@@ -46,7 +46,7 @@ def grow_trees(data: Binned, budget: int, seed: int) -> Grown:
             break
         rows = spread(len(data), max(2_000, TREE_CELLS // max(1, len(columns))))
         table = np.stack([column.levels[data.columns[column.place][rows]] for column in columns], axis=1)
-        for leaves in sorted({max(3, budget // 2 + 2), budget + 2}):
+        for leaves in sorted({max(3, budget // 4 + 2), budget // 2 + 2, budget + 2}):
             tree = _grow(table, data.answers[rows], data.weights[rows], leaves, seed)
             grown.lists.extend(_lists(_leaf_drafts(tree, columns, data), data))
             grown.members.extend(_nodes(tree.tree_, columns, data))

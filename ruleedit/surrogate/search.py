@@ -23,12 +23,14 @@ from ruleedit.surrogate.task import Found, Task
 MOST_CLAUSES = 32
 #: Rules are searched for on at most so many rows, drawn with the seed; their cuts and figures come from all.
 SEARCH_ROWS = 40_000
-#: Starts are compared and bettered on at most so many rows.
+#: The best starts are bettered on at most about so many rows.
 TRIAL_ROWS = 8_000
+#: All starts are compared, and the master program is solved, on at most about so many for each class.
+FEW_ROWS = 1_250
 #: So many of the starts are filled up to the budget; the best of them goes on.
 FILLED = 3
 #: Rounds of making room and filling it again, on part of the rows and on all.
-ROUNDS = 1
+ROUNDS = 2
 #: The most steps of one filling; some 20 are usual.
 MOST_STEPS = 60
 #: A condition must win more rows than this, so that noise of single rows makes no clause.
@@ -39,10 +41,11 @@ CODE_BYTES, POOL_BYTES = 3 * 8, 2 * 4 * 400
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Where lists are searched for: all rows, some of them to try on, lists to start from, and the pool."""
+    """Where lists are searched for: all rows, some to try on, few to begin with; lists to start from, and the pool."""
 
     full: Binned
     trial: Binned
+    few: Binned
     budget: int
     starts: list[Draftlist] = field(default_factory=list)
     members: list[Members] = field(default_factory=list)
@@ -58,8 +61,8 @@ def searched(task: Task, begin: Callable[[Field], None]) -> Found:
     if not bins:
         return Found((), int(np.bincount(task.answers).argmax()), cut)
     full = Binned.of(bins, task.rows[rows], task.answers[rows]).merged()
-    trial = full if len(full) <= 1.5 * TRIAL_ROWS else full.take(spread(len(full), TRIAL_ROWS))
-    here = Field(full, trial, budget)
+    trial = _part(full, TRIAL_ROWS)
+    here = Field(full, trial, _part(trial, FEW_ROWS * len(np.unique(full.answers))), budget)
     begin(here)
     last = _as_list(known, bins)
     if last is not None:
@@ -70,6 +73,11 @@ def searched(task: Task, begin: Callable[[Field], None]) -> Found:
         best = prefer_known(last, best, full, budget)
     boxes = tuple((rule.box(bins), rule.outcome) for rule in best.rules)
     return Found(boxes, best.default, "seconds" if task.is_late else cut)
+
+
+def _part(data: Binned, most: int) -> Binned:
+    """Rows evenly through the table; all, where there aren't many more."""
+    return data if len(data) <= 1.5 * most else data.take(spread(len(data), most))
 
 
 def _as_list(start: Found | None, bins: Sequence[Bins]) -> Draftlist | None:
@@ -100,17 +108,17 @@ def best_list(field: Field, rounds: int, task: Task) -> Draftlist:
     starts = field.starts
     steps = len(starts) + FILLED + 2
     trial, pool = field.trial, Pool.of(field.members, field.trial)
-    squeezed: list[tuple[Draftlist, float]] = []
+    squeezed: list[Draftlist] = []
     for number, start in enumerate(starts):
         task.report(number, steps)
-        squeezed.append((start, squeeze(start, trial, field.budget)))
+        squeeze(start, field.few, field.budget)
+        squeezed.append(start)
         if task.is_late:
             break
-    squeezed.sort(key=lambda one: -one[0].hits(trial))
     filled = [majority(trial)]
-    for number, (found, price) in enumerate(squeezed[:FILLED]):
+    for number, found in enumerate(ranked(squeezed, trial)[:FILLED]):
         task.report(len(starts) + number, steps)
-        fill(found, pool, field.budget, price, task)
+        fill(found, pool, field.budget, squeeze(found, trial, field.budget), task)
         filled.append(found)
     task.report(steps - 2, steps)
     best = improve(ranked(filled, trial)[0], pool, field.budget, rounds, task)

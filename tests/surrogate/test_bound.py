@@ -131,4 +131,4 @@ def test_more_rows_than_the_program_sees_have_no_loss_bound() -> None:
     rows = draw.normal(size=(6_000, 2))
     bound = extract(rows, (rows.sum(axis=1) > 0).astype(np.intp), schema, max_clauses=4).bound
     assert bound is not None
-    assert "2,500 rows" in str(bound.reason)
+    assert "saw 2,500 rows" in str(bound.reason)
