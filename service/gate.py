@@ -296,7 +296,9 @@ def _check_local(headers: Sent) -> None:
         raise NotLocal(f"the Host header is {host!r}, and authentication is off; ask 127.0.0.1 or localhost")
     if b"forwarded" in headers or b"x-forwarded-for" in headers:
         raise NotLocal("a proxy handed the request on, and authentication is off; start the service without --demo")
-    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
+    # A link that somebody follows is no request of the page that it stands on: that page sees nothing of the answer.
+    followed = (headers.get(b"sec-fetch-mode"), headers.get(b"sec-fetch-dest")) == (b"navigate", b"document")
+    if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin") and not followed:
         raise NotLocal("another site's page sent the request, and authentication is off")
     origin = headers.get(b"origin", f"http://{host}".encode("latin-1")).decode("latin-1")
     if origin not in (f"http://{host}", f"https://{host}"):

@@ -211,6 +211,15 @@ def test_without_authentication_other_sites_and_proxies_are_refused(open_api: Ap
     assert (response.status_code, response.json()["code"]) == (403, "not-local")
 
 
+def test_a_link_from_elsewhere_may_be_followed_but_no_form_sent(open_api: Api) -> None:
+    """Browsers say which of them it is, and a form's origin."""
+    followed = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert open_api.get("/docs", headers=followed).status_code == 200
+    file = {"file": ("a.csv", b"x,y\n1,a\n")}
+    sent = open_api.post("/v1/datasets", files=file, headers={**followed, "Origin": "http://evil.example"})
+    assert (sent.status_code, sent.json()["code"]) == (403, "not-local")
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:1", "localhost", "[::1]:8000", "localhost:8000", "127.3.2.1"])
 def test_without_authentication_this_machine_s_names_are_accepted(open_api: Api, host: str) -> None:
     """And the browser's own requests to the same origin."""

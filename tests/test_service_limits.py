@@ -12,12 +12,15 @@ from typing import Any
 
 import pytest
 
+from ruleedit.tables import MOST_COLUMNS
+from ruleedit.text import LONGEST_TEXT, MOST_CLAUSES
 from service import demo
 from service.api.access import TABLE
 from service.app import _start, create_app
 from service.errors import ServiceError
 from service.jobs import Watch
 from service.problems import STATUS, status_of
+from service.settings import Settings
 from service.workspace import Workspace
 from tests.serving import EDIT, ROW, Api, local, make, serving, serving_app, small_table
 
@@ -57,6 +60,13 @@ def ruleset_of(api: Api) -> str:
 
 
 # --- sizes -----------------------------------------------------------------------------------
+
+
+def test_the_limits_are_the_promised_ones() -> None:
+    """Those that nobody sets otherwise, and those that nobody can."""
+    chosen = Settings(Path("unused"))
+    assert (LONGEST_TEXT, MOST_CLAUSES, MOST_COLUMNS) == (10 * 1024, 256, 1_000)
+    assert (chosen.most_upload, chosen.most_json, chosen.most_depth) == (64 * 2**20, 2**20, 32)
 
 
 def test_a_table_up_to_the_limit_is_taken(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ import pytest
 from service.app import create_app
 from service.people import LOCAL
 from service.settings import Settings
+from tests.databases import database
 from tests.serving import EDIT, ROW, TARGET, Api, guarding, local, make, serving_app, small_table
 from tests.strategies import Dice
 
@@ -96,12 +98,15 @@ class Bank:
         return list(reversed(found))
 
 
-@pytest.fixture(scope="module")
-def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
-    """Such a service with a model."""
-    clock = Clock()
-    settings = Settings(tmp_path_factory.mktemp("bank"), progress_seconds=0.02, expiry_seconds=0.05)
-    with guarding(create_app, settings, clock=clock) as admin:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+def bank(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
+    """Such a service with a model, on either database."""
+    clock, folder = Clock(), tmp_path_factory.mktemp("bank")
+    with contextlib.ExitStack() as stack:
+        where = stack.enter_context(database(request.param, folder))
+        url = str(where) if request.param == "postgresql" else ""
+        settings = Settings(folder, progress_seconds=0.02, expiry_seconds=0.05, database=url)
+        admin = stack.enter_context(guarding(create_app, settings, clock=clock))
         people = {name: admin.person(name, "analyst", "approver", "auditor") for name in ("ana", "ben", "cleo")}
         dataset = people["ana"].upload(small_table(200)).json()["id"]
         model = people["ana"].result("/v1/models", {"dataset": dataset, "target": TARGET})["model"]

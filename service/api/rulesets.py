@@ -230,6 +230,6 @@ def export_ruleset(
     """The rules as other tools read them; json is the rule file, lossless, with its history and hashes."""
     content, media = work.export(ruleset, form, revision, dialect)
     ending = {"python": "py", "dmn-xlsx": "xlsx"}.get(form, form)
-    return Response(
-        content, media_type=media, headers={"Content-Disposition": f'attachment; filename="rules.{ending}"'}
-    )
+    # A browser keeps the file, whatever it holds, and never shows it as a page of this service.
+    headers = {"Content-Disposition": f'attachment; filename="rules.{ending}"', "X-Content-Type-Options": "nosniff"}
+    return Response(content, media_type=media, headers=headers)
