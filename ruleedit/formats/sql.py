@@ -106,7 +106,7 @@ class _Writer:
         values = [value for value in what.values if value not in self.absent]
         text = self.text(column, feature)
         if what.inverted:
-            return exp.not_(self.among(text, [*values, *self.absent]))
+            return exp.not_(self.among(text, [*values, *self.absent]), copy=False)
         return self.among(text, values) if values else exp.false()
 
     def missing(self, column: exp.Expression, feature: Feature, inverted: bool) -> exp.Expression:
@@ -115,7 +115,7 @@ class _Writer:
             null = column.is_(exp.null())
             return exp.not_(null) if inverted else null
         absent = self.among(self.text(column, feature), self.absent)
-        return exp.not_(absent) if inverted else exp.paren(exp.or_(column.is_(exp.null()), absent))
+        return exp.not_(absent, copy=False) if inverted else exp.paren(exp.or_(column.is_(exp.null()), absent))
 
     def text(self, column: exp.Expression, feature: Feature) -> exp.Expression:
         """The column as text, whatever its type is: true and false for booleans."""
@@ -143,15 +143,15 @@ def _numbers(column: exp.Expression, what: Numbers) -> exp.Expression:
     if all(point is not None for point in points):
         values = [_number(point) for point in points if point is not None]
         if what.inverted:
-            return _typed(exp.and_(*(exp.NEQ(this=column.copy(), expression=value) for value in values)))
+            return _typed(exp.and_(*(exp.NEQ(this=column.copy(), expression=value) for value in values), copy=False))
         return column.copy().eq(values[0]) if len(values) == 1 else column.isin(*values)
     if what.inverted:
-        return _typed(exp.and_(*(_paren(_any(column, span.outside)) for span in what.ranges)))
+        return _typed(exp.and_(*(_paren(_any(column, span.outside)) for span in what.ranges), copy=False))
     return _any(column, what.ranges)
 
 
 def _any(column: exp.Expression, ranges: Sequence[Range]) -> exp.Expression:
-    return _typed(exp.or_(*(_range(column, span) for span in ranges)))
+    return _typed(exp.or_(*(_range(column, span) for span in ranges), copy=False))
 
 
 def _range(column: exp.Expression, span: Range) -> exp.Expression:
@@ -162,7 +162,7 @@ def _range(column: exp.Expression, span: Range) -> exp.Expression:
         if bound is not None:
             kind = closed if bound.closed else opened
             tests.append(kind(this=column.copy(), expression=_number(bound.value)))
-    return _typed(exp.and_(*tests))
+    return _typed(exp.and_(*tests, copy=False))
 
 
 def _typed(made: object) -> exp.Expression:
@@ -172,7 +172,7 @@ def _typed(made: object) -> exp.Expression:
 
 
 def _paren(made: exp.Expression) -> exp.Expression:
-    return exp.paren(made) if isinstance(made, exp.Or) else made
+    return exp.paren(made, copy=False) if isinstance(made, exp.Or) else made
 
 
 def _number(value: float) -> exp.Expression:
