@@ -278,13 +278,36 @@ def read_seen(path: Path) -> list[Seen]:
 def report(seen: list[Seen]) -> list[str]:
     """The tables as Markdown, and what ran on."""
     shown = [("fidelity", "{:.3f}"), ("clauses", "{:.0f}"), ("rules", "{:.0f}"), ("seconds", "{:.1f}")]
-    lines: list[str] = []
+    lines = ["### fidelity at 8 / 16 / 32 clauses; where there is no budget, with how many clauses", "", *summary(seen)]
     for figure, form in (*shown, ("megabytes", "{:.0f}")):
         lines += ["", f"### {figure}", "", *grid(seen, figure, form)]
     lines += ["", "### not measured", ""]
     lines += sorted({f"- {one.table}, {one.learner}: {one.end}" for one in seen if one.end}) or ["- nothing"]
     packages = ("scikit-learn", "numpy", "aix360", "lightgbm")
     return [*lines, "", ", ".join(f"{name} {version(name)}" for name in packages) + f", {os.cpu_count()} cores"]
+
+
+def summary(seen: list[Seen]) -> list[str]:
+    """The fidelity of every learner, a row for each table."""
+    learners = [name for name in PEERS if any(one.learner == name for one in seen)]
+    lines = [f"| table | seeds | {' | '.join(learners)} |", f"| --- | ---: |{' ---: |' * len(learners)}"]
+    for table in dict.fromkeys(one.table for one in seen):
+        mine = [one for one in seen if one.table == table]
+        cells = [_summed([one for one in mine if one.learner == name]) for name in learners]
+        lines.append(f"| {table} | {len({one.seed for one in mine})} | {' | '.join(cells)} |")
+    return lines
+
+
+def _summed(seen: list[Seen]) -> str:
+    """One learner on one table: the mean over the seeds at each budget, or why there is nothing."""
+    done = [one for one in seen if one.fidelity is not None]
+    if not done:
+        return seen[0].end if seen else "–"
+    if done[0].budget is None:
+        share, clauses = (float(np.mean([getattr(one, name) for one in done])) for name in ("fidelity", "clauses"))
+        return f"{share:.3f} ({clauses:.0f})"
+    by_budget = [[one.fidelity for one in done if one.budget == budget] for budget in BUDGETS]
+    return " / ".join(f"{np.mean(values):.3f}" if values else "–" for values in by_budget)
 
 
 def grid(seen: list[Seen], figure: str, form: str) -> list[str]:
@@ -329,15 +352,16 @@ def draw(seen: list[Seen], path: Path) -> None:
             points = _points(seen, table, learner)
             if points:
                 clauses, fidelity = zip(*points, strict=True)
-                axis.plot(clauses, fidelity, marker="o^sDvPX*<>"[number], markersize=4, linewidth=1, label=learner)
+                shape = {"color": f"C{number}", "marker": "o^sDvPX*<>"[number], "markersize": 4, "linewidth": 1}
+                axis.plot(clauses, fidelity, label=learner, **shape)
         axis.set_title(table, fontsize=9)
         axis.set_xscale("log", base=2)
         axis.tick_params(labelsize=7)
     handles = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=5, fontsize=8, frameon=False)
-    figure.supxlabel("clauses", fontsize=9, y=0.07)
+    figure.supxlabel("clauses", fontsize=9, y=0.1)
     figure.supylabel("agreement with the model on held-out rows", fontsize=9)
-    figure.tight_layout(rect=(0.01, 0.09, 1, 1))
+    figure.tight_layout(rect=(0.01, 0.11, 1, 1))
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
