@@ -57,7 +57,13 @@ class DecisionLog:
         inputs = [{name: record[name] for name in schema.names} for record in records] if self._values else None
         told: dict[str, Any] = {"at": stamp(self._clock().timestamp()), "request": request}
         told |= {"inputs": [row_hash(row) for row in rows]} if inputs is None else {"inputs": inputs}
-        line = to_json(told)[:-1] + b"," + answer[1:]
+        self._put(to_json(told)[:-1] + b"," + answer[1:])
+
+    def note_batch(self, request: str, told: dict[str, Any]) -> None:
+        """Log a batch as one line, with what it was asked of and the counts; raises `DecisionLogFailed`."""
+        self._put(to_json({"at": stamp(self._clock().timestamp()), "request": request, "batch": told}))
+
+    def _put(self, line: bytes) -> None:
         if self._writer is not None:
             self._writer.put(line)
             return

@@ -266,6 +266,11 @@ class Scoring:
             raise NothingActive(name)
         return found
 
+    def note_batch(self, request: str, told: dict[str, Any]) -> None:
+        """Log that a batch was decided."""
+        if self._log is not None:
+            self._log.note_batch(request, told)
+
     @property
     def waits(self) -> bool:
         """Whether a decision waits for the disk, and so is none for the event loop."""

@@ -30,8 +30,10 @@ from ruleedit.models import TableModel
 from ruleedit.release import MODES
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
+from ruleedit.tables import encode
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.audit import Audit
+from service.batch import decided_csv
 from service.children import Children
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
@@ -522,6 +524,17 @@ class Workspace:
     def releases(self, page: Page) -> dict[str, Any]:
         """The releases, newest first."""
         return self._page(ReleaseRecord, page, release_view)
+
+    def decide_batch(self, name: str, dataset: str, request: str) -> Iterator[bytes]:
+        """Decide a data set by what is in service under a name, as CSV in parts; raises as `tables.encode` does."""
+        serving = self.serving(name)
+        rows = encode(self._shelf.frame(dataset), serving.release.schema)
+
+        def ended(outcomes: dict[str, int], changed: int) -> None:
+            asked = {"name": name, "release": serving.id, "revision": serving.revision, "dataset": dataset}
+            self.scoring.note_batch(request, asked | {"rows": len(rows), "outcomes": outcomes, "changed": changed})
+
+        return decided_csv(serving, rows, ended)
 
     def serving(self, name: str) -> Serving:
         """The release that decides under a name; raises `NothingActive`."""

@@ -77,6 +77,16 @@ def test_an_asynchronous_log_is_whole_after_a_graceful_stop(tmp_path: Path) -> N
     assert len({line["request"] for line in found}) == 30
 
 
+def test_a_batch_is_one_line_with_its_counts(api: Api, folder: Path) -> None:
+    """What it was asked of, and how many rows had each outcome."""
+    dataset = api.get("/v1/datasets").json()["items"][0]["id"]
+    table = api.post("/v1/decisions/small/batch", json={"dataset": dataset}).text.splitlines()
+    told = lines(folder)[-1]["batch"]
+    assert (told["dataset"], told["rows"], told["name"]) == (dataset, 400, "small")
+    assert sum(told["outcomes"].values()) == len(table) - 1 == 400
+    assert told["outcomes"]["yes"] == sum(line.startswith("yes,") for line in table)
+
+
 def test_it_can_be_off(tmp_path: Path) -> None:
     """Then there is no folder."""
     with serving(tmp_path, decision_log="off") as api:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from tests.serving import EDIT, ROW, Api, Made, make, refused, serving
+from tests.serving import EDIT, ROW, Api, Made, make, refused, serving, small_table
 
 WITHOUT_JOB = ROW | {"job": None}
 
@@ -189,3 +191,26 @@ def test_agreement_is_watched_by_rule(api: Api, made: Made) -> None:
     assert any(rule.startswith("described:") for rule, _ in rules)
     assert all(0 <= float(share) <= 1 for _, share in rules)
     assert "ruleedit_rule_agreement_drift{" in api.get("/metrics").text
+
+
+def test_a_data_set_is_decided_as_its_rows_are(api: Api, made: Made) -> None:
+    """A line of CSV for each row, in the table's order; the decision log has the counts."""
+    response = api.post("/v1/decisions/small/batch", json={"dataset": made.dataset})
+    assert response.headers["content-type"].startswith("text/csv")
+    table = pd.read_csv(io.StringIO(response.text), keep_default_na=False)
+    assert list(table.columns) == ["outcome", "p_no", "p_yes", "model_outcome", "rule", "by"]
+    asked = pd.read_csv(io.BytesIO(small_table()), dtype={"job": object}).head(50).drop(columns="ok")
+    rows = json.loads(asked.to_json(orient="records"))
+    decisions = api.decide("small", *rows).json()["decisions"]
+    for found, decision in zip(table.head(50).itertuples(), decisions, strict=True):
+        assert (found.outcome, found.by, found.rule) == (decision["outcome"], decision["by"], decision["rule"] or "")
+        assert [found.p_no, found.p_yes] == list(decision["probabilities"].values())
+    assert len(table) == 400
+
+
+def test_a_batch_of_what_does_not_fit_is_refused(api: Api, made: Made) -> None:
+    """Before anything is streamed."""
+    other = api.upload(b"x\n1\n").json()["id"]
+    refused(api.post("/v1/decisions/small/batch", json={"dataset": other}), 422, "columns-missing")
+    refused(api.post("/v1/decisions/small/batch", json={"dataset": "none"}), 422, "unknown-dataset")
+    refused(api.post("/v1/decisions/none/batch", json={"dataset": made.dataset}), 404, "no-active-release")

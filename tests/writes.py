@@ -15,6 +15,7 @@ CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
 #: POSTs that change nothing that an auditor asks about.
 READING = {
     "POST /v1/decisions/{name}",
+    "POST /v1/decisions/{name}/batch",
     "POST /v2/models/{name}/infer",
     "POST /v2/models/{name}/versions/{version}/infer",
     "POST /invocations",

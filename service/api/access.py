@@ -68,6 +68,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/releases/{release}/canary": _READ,
     "POST /v1/releases/{release}/canary/end": _SWITCH,
     "POST /v1/decisions/{name}": _DECIDE,
+    "POST /v1/decisions/{name}/batch": _DECIDE & _READ,
     "GET /v1/audit": _AUDIT,
     "GET /v1/audit/verify": _AUDIT,
     "POST /v1/audit/erasures": _ADMIN,

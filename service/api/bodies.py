@@ -488,6 +488,14 @@ class DecisionsAsked(BaseModel):
     )
 
 
+class BatchAsked(Asked):
+    """A data set to decide."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"dataset": "dataset-1"}]})
+
+    dataset: Id
+
+
 class EditBody(Told):
     """An edit that made a rule what it is."""
 

@@ -6,10 +6,11 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
-from service.api.bodies import DecisionsAsked
-from service.api.common import decided, json_only, refuses
+from service.api.bodies import BatchAsked, DecisionsAsked
+from service.api.common import JSON_BODY, Work, decided, json_only, refuses
 from service.errors import RequestInvalid
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
@@ -60,6 +61,28 @@ async def decide(request: Request) -> Response:
     rows = read_rows(await request.body())
     answered = await decided(request, request.path_params["name"], rows, explain=_explained(request))
     return Response(answered.json, media_type="application/json")
+
+
+@router.post(
+    "/{name}/batch",
+    dependencies=JSON_BODY,
+    response_class=StreamingResponse,
+    responses={
+        200: {
+            "description": "CSV, a line for each row: outcome, p_CLASS for each class, model_outcome, rule, by.",
+            "content": {"text/csv": {"schema": {"type": "string"}}},
+        },
+        **refuses(400, 404, 413, 415),
+    },
+    summary="Decide a data set",
+)
+def decide_batch(work: Work, name: str, asked: BatchAsked, request: Request) -> StreamingResponse:
+    """Decide every row of a data set by the active release of a name, in the order of the table, as it is worked out.
+
+    The decision log has one line for it, with the counts; trials and the metrics of decisions leave it out.
+    """
+    parts = work.decide_batch(name, asked.dataset, request.scope["request_id"])
+    return StreamingResponse(parts, media_type="text/csv")
 
 
 def _explained(request: Request) -> bool:
