@@ -41,12 +41,14 @@ from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 #: At most so many continuations. For one rule the first nearly always does; where several meet, edges are many.
 ROUNDS, ROUNDS_OF_SEVERAL = 4, 6
 #: So many training rows, drawn at random, hold the model outside: more cost time and change nothing.
-MOST_ANCHORS = 8_000
+MOST_ANCHORS = 5_000
 #: At most so many rows of one rule's region, given and synthetic each, are taught. A distribution takes more: what
 #: the model makes of every feature has to be evened out.
 MOST_INSIDE, MOST_OF_A_DISTRIBUTION = 300, 3_000
 #: However small the table is, each rule gets so many: here no number of rows outweighs the anchors.
 LEAST_INSIDE = 150
+#: And on so many of the validation rows is it judged.
+MOST_MEASURED = 4_000
 #: At most so many bases a rule: neighbours are looked for among all pairs.
 MOST_BASES = 300
 #: A tree has room for every rule's edges, up to so many leaves.
@@ -66,7 +68,7 @@ LEARNED, CHANGED = 0.9995, 0.0002
 #: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows,
 MOST_FLIPS = 0.0005
 #: and where more of the contrast rows made anew, of so many rows taught, are decided as they should not be.
-MOST_WRONG, SEARCHED = 0.005, 4_000
+MOST_WRONG, SEARCHED = 0.005, 1_500
 
 
 def anchored(task: Task) -> Retrained:
@@ -121,7 +123,9 @@ class _Anchored:
     def __init__(self, task: Task, model: TableModel) -> None:
         self.task, self.before = task, model
         several = sum(rule.asks for rule in task.feedback) > 1
-        self.course = Course(task, most=ROUNDS_OF_SEVERAL if several else ROUNDS, bases=MOST_BASES)
+        self.course = Course(
+            task, most=ROUNDS_OF_SEVERAL if several else ROUNDS, bases=MOST_BASES, measured=MOST_MEASURED
+        )
         self.rng = self.course.rng
         self.edges = edges(task.feedback, task.background)
         self.asked = outcome_table([rule.outcome for rule in task.feedback], task.feedback.schema.classes)

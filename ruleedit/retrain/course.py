@@ -57,9 +57,13 @@ class Split:
 
 
 class Course:
-    """The state of one retraining; ``bases`` is the most base rows a rule, ``most`` the most trainings."""
+    """The state of one retraining.
 
-    def __init__(self, task: Task, *, most: int, bases: int = MOST_BASES) -> None:
+    ``most`` is the most trainings, ``bases`` the most base rows a rule, ``measured`` the most rows
+    of the validation part (drawn at random, None: all) that models are measured on.
+    """
+
+    def __init__(self, task: Task, *, most: int, bases: int = MOST_BASES, measured: int | None = None) -> None:
         self.task = task
         self.most = most
         self.bases = bases
@@ -69,7 +73,10 @@ class Course:
         self.answers, self.keep = modified(task.answers, self.held, task.feedback, task.modify, self.rng)
         validation = stratified_quarter(task.answers, task.seed)
         self.kept = np.flatnonzero(self.keep)
-        self.split = Split(np.setdiff1d(self.kept, validation), validation)
+        training = np.setdiff1d(self.kept, validation)
+        if measured is not None and len(validation) > measured:
+            validation = np.sort(self.rng.choice(validation, measured, replace=False))
+        self.split = Split(training, validation)
         if not len(self.split.training):
             raise NoRows("every training row contradicts the feedback and was dropped; relabel them instead")
         self.limit = math.floor(task.quota * len(task.rows))
