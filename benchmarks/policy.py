@@ -95,5 +95,5 @@ def _worth(accuracy: float, labelled: list[int], curve: list[float]) -> str:
                 return f"up to {labelled[0]:,}"
             low, high = curve[place - 1], reached
             part = (accuracy - low) / (high - low)
-            return f"about {round(labelled[place - 1] + part * (labelled[place] - labelled[place - 1]), -1):,}"
+            return f"about {round(labelled[place - 1] + part * (labelled[place] - labelled[place - 1])):,}"
     return f"more than {labelled[-1]:,}"
