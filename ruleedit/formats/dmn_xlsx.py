@@ -44,6 +44,13 @@ _NAME = re.compile(r"[A-Za-z_]\w*(?:[ -]\w+)*", re.ASCII)
 #: A workbook holds times; this one always the same.
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _THIN, _DOUBLE = Side(style="thin"), Side(style="double")
+#: By whether a double line stands after and below a cell.
+_BORDERS = {
+    (after, below): Border(_THIN, _DOUBLE if after else _THIN, _THIN, _DOUBLE if below else _THIN)
+    for after in (False, True)
+    for below in (False, True)
+}
+_BOLD = Font(bold=True)
 
 
 def dumps(draft: Draft) -> bytes:
@@ -86,7 +93,7 @@ def _rules_sheet(sheet: Worksheet, features: Sequence[Feature], rows: Sequence[S
         for cell in line:
             after = cell.column in (inputs, inputs + len(OUTPUTS))
             below = cell.row == 2
-            cell.border = Border(_THIN, _DOUBLE if after else _THIN, _THIN, _DOUBLE if below else _THIN)
+            cell.border = _BORDERS[after, below]
 
 
 def _fill(sheet: Worksheet, title: str, lines: Sequence[Sequence[Any]]) -> None:
@@ -94,7 +101,8 @@ def _fill(sheet: Worksheet, title: str, lines: Sequence[Sequence[Any]]) -> None:
     for row, line in enumerate([(title,), *lines], start=1):
         for column, value in enumerate(line, start=1):
             cell = sheet.cell(row, column, value)
-            cell.font = Font(bold=row <= 2)
+            if row <= 2:
+                cell.font = _BOLD
             if isinstance(value, str):
                 cell.data_type = "s"
 
