@@ -23,7 +23,7 @@ from ruleedit.schema import Schema
 from ruleedit.text import parse_rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Conflict:
     """Asserted rules that meet and disagree; two, or an unresolved knot of three or more.
 
@@ -37,9 +37,9 @@ class Conflict:
     holes: tuple[Box, ...] = field(repr=False, default=())
     settlement: Settlement | None = None
 
-    @cached_property
+    @property
     def region(self) -> Region:
-        """The rows in question."""
+        """The rows in question; worked out each time, as a thousand rules may have a hundred thousand conflicts."""
         return Region((Part.of(_common(self.boxes), self.holes),))
 
     @property
@@ -199,16 +199,18 @@ class Conflicts:
                 yield parent, number
 
     def _conflicting_pairs(self) -> Iterator[Conflict]:
-        extracted = self._ahead[-1] if self._ahead else ()
-        met = meeting_bits(self.boxes, extracted)
-        for (one, other), (pair, settlement) in zip(_true(self.disagreeing), self.pairs.items(), strict=True):
-            outcomes = (self.asserted[one].outcome, self.asserted[other].outcome)
-            boxes = (self.boxes[one], self.boxes[other])
-            found = Conflict(pair, outcomes, boxes, self._ahead[one], settlement)
+        met = meeting_bits(self.boxes, self._ahead[-1] if self._ahead else ())
+        settlements = iter(self.pairs.items())
+        for one, later in enumerate(self.disagreeing):
+            outcome, box, ahead = self.asserted[one].outcome, self.boxes[one], self._ahead[one]
             # Only where extracted rules ahead of both meet both might they take every row.
-            taken = met[one] & met[other] & ((1 << len(self._ahead[one])) - 1)
-            if not taken or not found.region.is_empty:
-                yield found
+            takers = met[one] & ((1 << len(ahead)) - 1)
+            for other in places(later):
+                pair, settlement = next(settlements)
+                outcomes = (outcome, self.asserted[other].outcome)
+                found = Conflict(pair, outcomes, (box, self.boxes[other]), ahead, settlement)
+                if not takers & met[other] or not found.region.is_empty:
+                    yield found
 
     def _knots(self) -> Iterator[Conflict]:
         """What goes beyond the pairs that are open: settlements that contradict each other, and rows between them."""

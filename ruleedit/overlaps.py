@@ -259,7 +259,8 @@ def turned(relation: Sequence[int]) -> tuple[int, ...]:
 
 def places(bits: int) -> Iterator[int]:
     """The places of the bits that are set, ascending."""
-    while bits:
-        lowest = bits & -bits
-        yield lowest.bit_length() - 1
-        bits ^= lowest
+    text = f"{bits:b}"[::-1]
+    place = text.find("1")
+    while place >= 0:
+        yield place
+        place = text.find("1", place + 1)
