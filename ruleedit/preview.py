@@ -20,7 +20,7 @@ from ruleedit.conflicts import Overlap, effective, overlaps
 from ruleedit.errors import Refused
 from ruleedit.impact import RuleImpact, by_parent
 from ruleedit.matching import Indices, Mask, Matrix, decide
-from ruleedit.regions import Box, clauses_box
+from ruleedit.regions import clauses_box
 from ruleedit.rules import MODEL, Clause, Outcome, RuleSet, value_text
 from ruleedit.schema import Schema
 
@@ -135,7 +135,7 @@ class Preview:
         self.base = base
         self.schema = schema
         self._masks = Masks(rows, schema)
-        self._boxes: dict[tuple[Clause, ...], Box] = {}
+        self._bits: dict[tuple[Clause, ...], Bits] = {}
         self._all, self._none = self._masks.all, self._masks.none
         self._model = self._by_class(outcomes)
         self._truth = None if truth is None else self._by_class(truth)
@@ -206,17 +206,20 @@ class Preview:
 
     def _held(self, edited: RuleSet) -> Iterator[_Held]:
         """What is asked, rule by rule as the first match goes; the same row never twice."""
-        free, ours = self._all, self._none.copy()
+        free, ours = self._all.copy(), self._none.copy()
         exceptions: dict[str, list[Overlap]] = {}
         if sum(rule.asserted and rule.enabled for rule in edited) > 1:
             for overlap in overlaps(edited, self.schema):
                 exceptions.setdefault(overlap.rules[0], []).append(overlap)
-        extracted: list[tuple[Outcome, Bits]] = []
+        said: dict[Outcome, Bits] = {}
         for rule in edited.enabled:
             own = free & self._covered(rule.clauses)
-            free = free & ~own
+            free ^= own
             if not rule.asserted:
-                extracted.append((rule.outcome, own))
+                if rule.outcome in said:
+                    said[rule.outcome] |= own
+                else:
+                    said[rule.outcome] = own
                 continue
             ours |= own
             for overlap in exceptions.get(rule.id, ()):
@@ -226,7 +229,8 @@ class Preview:
                 own = own & ~both
                 yield from self._asserted(overlap.id, both, overlap.outcome, overlap.holder, edited)
             yield from self._asserted(rule.id, own, rule.outcome, rule.id, edited)
-        yield from self._uncovered([*extracted, (edited.default, free)], ours, edited)
+        said[edited.default] = free | said.get(edited.default, self._none)
+        yield from self._uncovered(said, ours, edited)
 
     def _asserted(
         self, name: str, bits: Bits, outcome: Outcome | None, holder: str | None, edited: RuleSet
@@ -238,7 +242,7 @@ class Preview:
             bits = bits & ~self._said.get(outcome, self._none)
         yield _Held(name, "asserted", bits, outcome)
 
-    def _uncovered(self, answers: Sequence[tuple[Outcome, Bits]], ours: Bits, edited: RuleSet) -> Iterator[_Held]:
+    def _uncovered(self, answers: Mapping[Outcome, Bits], ours: Bits, edited: RuleSet) -> Iterator[_Held]:
         """Rows that a base rule decided and lost to no asserted rule: the edited set's answer is asked for."""
         standing = {rule.id for rule in edited.enabled if not rule.asserted}
         for source, decided in self._decided.items():
@@ -246,17 +250,17 @@ class Preview:
                 continue
             lost = decided & ~ours
             if lost.any():
-                for outcome, bits in answers:
+                for outcome, bits in answers.items():
                     yield _Held(f"{source}-uncovered", "uncovered", lost & bits, outcome)
 
     def _covered(self, clauses: tuple[Clause, ...]) -> Bits:
         """The rows for which every clause is true."""
-        box = self._boxes.get(clauses)
-        if box is None:
-            while len(self._boxes) >= MOST_MASKS:
-                del self._boxes[next(iter(self._boxes))]
-            box = self._boxes[clauses] = clauses_box(clauses, self.schema)
-        return self._masks.box(box)
+        bits = self._bits.get(clauses)
+        if bits is None:
+            while len(self._bits) >= MOST_MASKS:
+                del self._bits[next(iter(self._bits))]
+            bits = self._bits[clauses] = self._masks.box(clauses_box(clauses, self.schema))
+        return bits
 
     def _base_answers(self) -> dict[Outcome, Bits]:
         """What the base says, settlements included: the rows of each outcome."""
