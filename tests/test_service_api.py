@@ -16,6 +16,7 @@ import pytest
 from ruleedit.bundle import check
 from ruleedit.formats import EXPORTS, MEDIA_TYPES, canonical, sql
 from ruleedit.modelfolder import load
+from tests.databases import database
 from tests.serving import EDIT, ROW, TARGET, Api, Made, make, refused, serving, small_table
 
 WITHOUT_JOB = ROW | {"job": None}
@@ -28,10 +29,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("service")
 
 
-@pytest.fixture(scope="module")
-def api(folder: Path) -> Iterator[Api]:
-    """A running service."""
-    with serving(folder) as found:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
+def api(folder: Path, request: pytest.FixtureRequest) -> Iterator[Api]:
+    """A running service on each database; on PostgreSQL in the soak, as the tests of all writes run on both anyway."""
+    with (
+        database(request.param, folder) as where,
+        serving(folder, database=where if isinstance(where, str) else "") as found,
+    ):
         yield found
 
 
