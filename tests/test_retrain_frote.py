@@ -57,6 +57,7 @@ def test_the_rows_come_back_with_synthetic_ones_behind_them(fitted: tuple[Frote,
     """The original rows first, as they were, then rows of the region."""
     one, table, answers = fitted
     assert len(table) == len(answers) == 300 + one.result_.synthetic > 300
+    assert one.result_.strategy == "greedy"
     pd.testing.assert_frame_equal(table.iloc[:300], TABLE)
     made = encode(table.iloc[300:], MIXED)
     assert (one.feedback.assign(made) == 0).all()

@@ -103,7 +103,9 @@ class Frote(BaseEstimator):  # type: ignore[misc]
         answers, values = _answers(y, schema, len(rows))
         options = {name: value for name, value in self.get_params(deep=False).items() if name in _OPTIONS}
         trainer = estimator_trainer(self.estimator, schema)
-        self.result_ = retrain(rows, answers, self.feedback, trainer, seed=self.random_state, **options)
+        self.result_ = retrain(
+            rows, answers, self.feedback, trainer, strategy="greedy", seed=self.random_state, **options
+        )
         self.sample_indices_ = np.flatnonzero(self.result_.modified >= 0)
         return self._resampled(X, y, values)
 
