@@ -21,6 +21,10 @@ log = logging.getLogger(__name__)
 PAUSE = 0.1
 
 
+#: Seconds for the last lines: a reader that has stopped must not keep the service from ending.
+PATIENCE = 5.0
+
+
 class Writer:
     """Writes lines in a thread of its own; at most ``most`` of them wait."""
 
@@ -47,10 +51,10 @@ class Writer:
         return True
 
     def close(self) -> None:
-        """Write what waits, and end."""
+        """Write what waits, and end; where nobody takes the lines, such as a full pipe, give up after `PATIENCE`."""
         self._closing = True
         self._wake.set()
-        self._thread.join()
+        self._thread.join(PATIENCE)
 
     def _run(self) -> None:
         while not self._closing:

@@ -16,7 +16,7 @@ from starlette.types import Scope
 from ruleedit.errors import RuleEditError
 from service.errors import UnknownRuleSet
 from service.settings import Settings
-from service.workbench import boundary, conflicts, export, history, inforce, sources, start, whatif
+from service.workbench import audit, boundary, conflicts, export, history, inforce, sources, start, whatif
 from service.workbench.actor import Actor
 from service.workbench.frame import Place, plain
 from service.workbench.rules import RulesPage
@@ -31,6 +31,7 @@ ROOMS: dict[str, Callable[[Place], Awaitable[None] | None]] = {
     "what-if": whatif.build,
     "in-force": inforce.build,
     "history": history.build,
+    "audit": audit.build,
     "export": export.build,
     "data": sources.build_data,
     "model": sources.build_model,

@@ -18,6 +18,11 @@ NUMBER_OPERATORS: tuple[Operator, ...] = (
     ">", ">=", "<", "<=", "between", "=", "!=", "is missing", "is not missing",
 )  # fmt: skip
 TEXT_OPERATORS: tuple[Operator, ...] = ("in", "not in", "is missing", "is not missing")
+#: The operator that is true where another is false, of the values that are there.
+OPPOSITE: dict[Operator, Operator] = {
+    "=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">", "in": "not in", "not in": "in",
+    "is missing": "is not missing", "is not missing": "is missing",
+}  # fmt: skip
 #: The words of a choice of operators.
 NAMES = {"in": "is one of", "not in": "is none of", "between": "from … to", "=": "is", "!=": "is not"}
 #: So many values of a category are listed; a search finds the others.
@@ -252,6 +257,8 @@ class ClauseEditor:
             self.why = reason_field(self.page)
             button("Apply", self.apply, "re-button first")
             button("Cancel", self.page.close)
+            if self.clause is not None and self.clause.operator in OPPOSITE:
+                button("Negate", self._negate)
             if self.clause is not None and len(self.rule.clauses) > 1:
                 button("Drop clause", self._drop)
         self.why.on("keydown.enter", self.apply, args=[])
@@ -260,6 +267,12 @@ class ClauseEditor:
         classes = self.page.place.draft.schema.classes
         self.otherwise = value if value in ("", "model") else str_outcome(value) if value in classes else ""
         await self._changed()
+
+    def _negate(self) -> None:
+        """Turn the clause round; a missing value makes both it and its opposite false."""
+        if self.clause is not None:
+            opposite = Clause(self.clause.feature, OPPOSITE[self.clause.operator], self.clause.value)
+            self._commit(f"set {self.rule.id} {self.clause} to {opposite}")
 
     def _drop(self) -> None:
         if self.clause is not None:

@@ -26,6 +26,7 @@ PLACES = (
     ("", "What if", "what-if"),
     ("", "Put in force", "in-force"),
     ("RECORD", "History", "history"),
+    ("RECORD", "Audit", "audit"),
     ("RECORD", "Export", "export"),
     ("SOURCES", "Data", "data"),
     ("SOURCES", "Model", "model"),

@@ -15,7 +15,7 @@ from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place, framed
 from service.workbench.start import watched
-from service.workbench.tags import Field, Tag, button, empty, link, table
+from service.workbench.tags import Field, Tag, button, choice, empty, link, table
 from service.workspace import Page
 
 MAKE = "POST /v1/releases"
@@ -143,8 +143,40 @@ class Releases:
         with Tag("div", look="re-line"):
             reason_field(self)
         self.problem = Tag("p", "", "re-problem", role="alert")
+        self.all = found
         for one in found:
             self._release(one)
+        if len(found) > 1:
+            self._comparing()
+
+    def _comparing(self) -> None:
+        """Two releases side by side: where they decide differently, and how the rules match."""
+        Tag("h2", "Two releases side by side")
+        chosen = [self.all[1]["id"], self.all[0]["id"]]
+        options = [
+            (one["id"], f"{one['name']}, {one['mode']}, {one['created'][:16].replace('T', ' ')}") for one in self.all
+        ]
+        with Tag("div", look="re-line"):
+            for at, said in enumerate(("The first release", "The second release")):
+                choice(options, chosen[at], lambda value, at=at: chosen.__setitem__(at, value), aria_label=said)
+            button("Compare", lambda: self._compare(*chosen))
+        self.compared = Tag("div", aria_live="polite")
+
+    async def _compare(self, first: str, second: str) -> None:
+        self.compared.clear()
+        with self.compared:
+            Tag("p", "Comparing…", "quiet")
+        try:
+            self.place.actor.acting("GET /v1/releases/{release}/compare")
+            found = await asyncio.to_thread(self.place.workspace.compare, first, second, None, 0)
+        except RuleEditError as refused:
+            self.compared.clear()
+            with self.compared:
+                Tag("p", str(refused), "re-problem", role="alert")
+            return
+        self.compared.clear()
+        with self.compared:
+            _difference(found)
 
     def _release(self, one: dict[str, Any]) -> None:
         with Tag("article", look="re-card", aria_label=f"Release {one['id']}"):
@@ -200,6 +232,25 @@ class Releases:
             self.problem.say(str(refused))
             return
         ui.navigate.reload()
+
+
+def _difference(found: dict[str, Any]) -> None:
+    """Where two releases decide differently."""
+    Tag("p", f"{words.count(found['flipped'])} of {words.count(found['rows'])} decisions differ "
+        f"({words.share(found['share'], 2)}).")  # fmt: skip
+    if found["flips"]:
+        table(("decision", "rows"), [(way, words.count(rows)) for way, rows in found["flips"].items()], numbers=(1,),
+              title="Decisions that differ")  # fmt: skip
+    for rule in found["difference"]["rules"]:
+        Tag("p", str(rule["text"]), "formal small")
+    groups = [one for one in found["groups"] if one["flipped"]]
+    if groups:
+        rows = [(one["group"], words.count(one["rows"]), words.count(one["flipped"])) for one in groups]
+        table(("group", "rows", "differ"), rows, numbers=(1, 2), title="Groups")
+    changed = [one for one in found["matches"] if one["status"] != "same"]
+    if changed:
+        rows = [(one["status"], one["text_before"] or "–", one["text_after"] or "–") for one in changed]
+        table(("rule", "first", "second"), rows, title="Rules that differ")
 
 
 def _report(report: dict[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,11 @@ from service.workbench.tags import Field, Tag, bar, button, choice, empty, outco
 
 #: So many rules are drawn at once; the others come on request, or by the search.
 AT_ONCE = 60
+#: How rules can be sorted to be looked at; their own order is the one that decides.
+ORDERS: Mapping[str, Callable[[RuleFigures], float]] = {
+    "most rows first": lambda found: -found.covered,
+    "least agreement first": lambda found: 1.0 if found.agrees is None else found.agrees,
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class RulesPage:
         self.formal = False
         self.only = ""
         self.at_once = AT_ONCE
+        self.order = ""
         self.editor: ClauseEditor | None = None
         self.open_card: Tag | None = None
         self.open_chip: tuple[Tag, str] | None = None
@@ -97,6 +103,8 @@ class RulesPage:
             if len(self.place.draft.schema.classes) <= 4:
                 kinds[1:1] = [(name, f"class {name}") for name in self.place.draft.schema.classes]
             self._switch("Which rules", kinds, "only")
+            orders = [("", "in their order"), *((name, name) for name in ORDERS)]
+            choice(orders, self.order, self._sort, aria_label="Sort the rules")
             button("New rule", lambda: self._compose("new IF "))
             button("Type an edit", lambda: self._compose(""))
 
@@ -113,6 +121,10 @@ class RulesPage:
             for text, value in choices:
                 pressed = "true" if getattr(self, attribute) == value else "false"
                 buttons.append((button(text, lambda value=value: choose(value), "", aria_pressed=pressed), value))
+
+    def _sort(self, order: str) -> None:
+        self.order = order
+        self._draw()
 
     def _find(self, text: str) -> None:
         self.search = text.lower()
@@ -135,6 +147,8 @@ class RulesPage:
         self.cards.clear()
         draft = self.place.draft
         found = [(place, rule) for place, rule in enumerate(draft.rules, start=1) if self._is_wanted(rule)]
+        if self.order:
+            found.sort(key=lambda pair: ORDERS[self.order](self.figures[pair[1].id]))
         with self.cards:
             for place, rule in found[: self.at_once]:
                 self._card(place, rule)
@@ -247,6 +261,7 @@ class RulesPage:
                 Tag("span", f"decides {words.count(found.covered)} rows ({words.share(share)})")
                 if found.agrees is not None:
                     Tag("span", f"model agrees on {words.share(found.agrees, 0)}")
+        _unexplained(draft)
 
     # --- editing ------------------------------------------------------------------------------------
 
@@ -578,6 +593,21 @@ def _why(draft: Draft, rule: Rule) -> str:
         if at in standing and any(put.id == rule.id for _, put in step.change.put):
             return step.reason
     return ""
+
+
+def _unexplained(draft: Draft) -> None:
+    """Where the rules, as extracted, and the model disagree: how many rows, and mostly where."""
+    found = draft.origin.get("unexplained")
+    if not isinstance(found, Mapping) or not found.get("wrong"):
+        return
+    with Tag("article", look="re-card", aria_label="What the rules do not explain"):
+        rows = f"{words.count(found['wrong'])} of {words.count(found['rows'])} held-out rows"
+        Tag("b", f"Unexplained: {words.share(found['share'])}")
+        Tag("p", f"On {rows} the extracted rules say something else than the model.", "quiet")
+        for region in found.get("regions", []):
+            share = region["wrong"] / max(region["rows"], 1)
+            said = f"{region['where']}: {words.count(region['wrong'])} of {words.count(region['rows'])} rows"
+            Tag("p", f"{said} ({words.share(share, 0)})", "formal small")
 
 
 def _origin(draft: Draft) -> str:

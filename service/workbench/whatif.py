@@ -11,13 +11,14 @@ from nicegui import ui
 
 from ruleedit.feedback import feedback
 from ruleedit.impact import impact
-from ruleedit.matching import Matrix, decide, set_mask
-from ruleedit.regions import clause_set
-from ruleedit.rules import Rule, number_text
+from ruleedit.local import ByRules, Change, Nearest, local_view
+from ruleedit.local.rules import by_rules
+from ruleedit.matching import Matrix, decide
+from ruleedit.rules import number_text
 from ruleedit.schema import Feature
 from service.workbench import words
 from service.workbench.frame import Place, framed
-from service.workbench.tags import Field, Tag, bar, choice, outcome
+from service.workbench.tags import Field, Tag, bar, button, choice, outcome
 
 
 def build(place: Place) -> None:
@@ -35,6 +36,7 @@ class WhatIf:
         asked = place.asked.get("row", "1")
         most = len(place.opened.table.rows)
         self.number = min(max(int(asked), 1), most) if asked.isdigit() else 1
+        self._changes = 0
         self.row: Matrix = place.opened.table.rows[self.number - 1].copy()
 
     def build(self) -> None:
@@ -86,9 +88,16 @@ class WhatIf:
         await self._decide()
 
     async def _decide(self) -> None:
+        """Decide the row as it stands; of several changes in a row the last is shown."""
+        self._changes += 1
+        mine = self._changes
+        self.said.put(aria_busy="true")
         found = await asyncio.to_thread(self._answers)
+        if mine != self._changes:
+            return
+        self.said.put(aria_busy=None)
         draft = self.place.draft
-        own, final, held, place, probabilities, contributions = found
+        own, final, held, place, probabilities, contributions, by = found
         self.said.clear()
         with self.said:
             with Tag("div", look="re-card"):
@@ -106,11 +115,34 @@ class WhatIf:
                 self._reason(place)
             with Tag("div", look="re-card"):
                 Tag("h2", "What fails for the others")
-                self._failing(final)
+                self._failing(by, final)
+            self.near = Tag("div", look="re-card")
+            with self.near:
+                button("What would change the answer?", self._near)
             with Tag("div", look="re-card"):
                 _contributions(draft.schema, self.row, contributions, own)
 
-    def _answers(self) -> tuple[int, int, str, int, Matrix, Matrix]:
+    async def _near(self) -> None:
+        """The least changes of the rules' and the model's answer, and the rule by which the model answers around it."""
+        self.near.clear()
+        with self.near:
+            Tag("p", "Looking…", "quiet")
+        row = self.row.copy()
+        opened = self.place.opened
+        found = await asyncio.to_thread(local_view, opened.answering, row, opened.draft.rules)
+        if not np.array_equal(row, self.row, equal_nan=True):
+            return
+        self.near.clear()
+        with self.near:
+            Tag("h2", "What would change the answer")
+            _change("The model", found.change)
+            _change("The rules", None if found.rules is None else found.rules.change)
+            if found.around is not None:
+                around = found.around
+                said = f"Around this row the model answers: {around.rule}, right on {words.share(around.precision)}"
+                Tag("p", f"{said} of {words.count(around.rows)} rows made for the purpose.", "quiet small")
+
+    def _answers(self) -> tuple[int, int, str, int, Matrix, Matrix, ByRules]:
         opened, draft = self.place.opened, self.place.draft
         row = self.row[None, :]
         own = opened.answering.outcomes(row)
@@ -119,7 +151,8 @@ class WhatIf:
         name = found.by_rule[held].rule if held >= 0 else ""
         place = int(decide(draft.rules, row, draft.schema)[0])
         parts = opened.answering.contributions(row)[0]
-        return int(own[0]), int(found.after[0]), name, place, opened.answering.proba(row)[0], parts
+        by = by_rules(draft.rules, self.row, draft.schema, opened.answering.background)
+        return int(own[0]), int(found.after[0]), name, place, opened.answering.proba(row)[0], parts, by
 
     def _reason(self, place: int) -> None:
         draft = self.place.draft
@@ -129,34 +162,39 @@ class WhatIf:
         rule = draft.rules.rules[place]
         Tag("p", f"{rule.id}: IF {' AND '.join(map(words.clause, rule.clauses))} THEN {rule.outcome}")
 
-    def _failing(self, final: int) -> None:
+    def _failing(self, found: ByRules, final: int) -> None:
         """For each other class the rule that is nearest, and its clauses that fail."""
         schema = self.place.draft.schema
-        for place, name in enumerate(schema.classes):
-            if place == final:
+        for nearest in found.nearest:
+            if nearest.outcome == schema.classes[final]:
                 continue
-            rules = [rule for rule in self.place.draft.rules.enabled if rule.outcome.top(schema.classes) == name]
-            if not rules:
-                Tag("p", f"No rule says {name}.", "quiet")
-                continue
-            nearest = min(rules, key=lambda rule: len(self._fails(rule)))
             with Tag("p"):
-                outcome(schema, place)
-                failed = self._fails(nearest)
-                if failed:
-                    Tag("span", f" by {nearest.id}, if it were so that {' and '.join(failed)}.")
-                else:
-                    Tag("span", f" by {nearest.id}, which holds the row too; a rule before it decides.")
+                outcome(schema, schema.classes.index(nearest.outcome))
+                Tag("span", _missed(nearest))
 
-    def _fails(self, rule: Rule) -> list[str]:
-        schema = self.place.draft.schema
-        failed = []
-        for one in rule.clauses:
-            feature = schema.feature(one.feature)
-            column = self.row[schema.index(one.feature)][None]
-            if not set_mask(clause_set(one, feature), column, feature)[0]:
-                failed.append(words.clause(one))
-        return failed
+
+def _missed(nearest: Nearest) -> str:
+    """Why the nearest rule of a class doesn't decide a row, in words."""
+    held = f"{', '.join(nearest.held)} must not hold it" if nearest.held else ""
+    if nearest.rule is None:
+        return f" where no rule holds the row{': ' + held if held else ''}."
+    fails = " and ".join(words.clause(one) for one in nearest.fails)
+    if fails:
+        return f" by {nearest.rule.id}, if it were so that {fails}{'; and ' + held if held else ''}."
+    return f" by {nearest.rule.id}, which holds the row too; {held or 'a rule before it decides'}."
+
+
+def _change(whose: str, change: Change | None) -> None:
+    """The least change of an answer, in words, and whether it is proved to be the least."""
+    if change is None:
+        Tag("p", f"{whose}: no change was found.", "quiet")
+        return
+    parts = [
+        f"{words.name(name)} {words.either(before)} → {words.either(after)}" for name, before, after in change.values
+    ]
+    proof = "no smaller one is possible" if change.least else "there may be a smaller one"
+    Tag("p", f"{whose} would answer {change.outcome}: {', '.join(parts)}.")
+    Tag("p", f"{change.distance:.2f} standard deviations; {proof}.", "quiet small")
 
 
 def _shares(schema: Any, probabilities: Matrix) -> None:

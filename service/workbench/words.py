@@ -40,6 +40,15 @@ def value(scalar: Scalar) -> str:
     return scalar if isinstance(scalar, str) else number(scalar)
 
 
+def either(scalar: Scalar | bool | None) -> str:
+    """A value of a row as people write it; a missing one as a dash."""
+    if scalar is None:
+        return "–"
+    if isinstance(scalar, bool):
+        return "true" if scalar else "false"
+    return value(scalar)
+
+
 def name(feature: str) -> str:
     """A feature's name with its underscores as spaces."""
     return feature.replace("_", " ").strip() or feature

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,21 +66,27 @@ class Bench:
 def serving(folder: Path, *options: str) -> Iterator[tuple[str, list[str]]]:
     """A service process on a free port; gives its address and the lines that it said. It is gone at the end."""
     command = [*COMMAND, "--port", "0", "--data-dir", str(folder / "data"), *options]
-    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Into a file: a pipe that nobody reads fills up, and then the service waits for its reader.
+    said = folder / "said.txt"
+    with said.open("wb") as out:
+        process = subprocess.Popen(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT)
     try:
-        assert process.stdout is not None
-        said = [process.stdout.readline()]
-        while not said[-1].startswith(("Notice", "Admin key")):
-            said.append(process.stdout.readline())
-            assert said[-1], said
-        found = re.search(r"http://127\.0\.0\.1:\d+", said[0])
-        assert found, said
-        yield found[0], said
+        yield _address(process, said)
     finally:
         process.terminate()
         process.wait(90)
-        assert process.stdout is not None
-        process.stdout.close()
+
+
+def _address(process: subprocess.Popen[bytes], said: Path) -> tuple[str, list[str]]:
+    """Wait until the service says where it is and what it has to say first."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        lines = said.read_text().splitlines()
+        found = re.search(r"http://127\.0\.0\.1:\d+", "".join(lines))
+        if found and any(line.startswith(("Notice", "Admin key")) for line in lines):
+            return found[0], [line for line in lines if not line.startswith("{")]
+        time.sleep(0.05)
+    raise AssertionError(said.read_text())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.workbench.conftest import Bench, Window, serving
 
-ROOMS = ("rules", "conflicts", "boundary", "what-if", "in-force", "history", "export", "data", "model")
+ROOMS = ("rules", "conflicts", "boundary", "what-if", "in-force", "history", "audit", "export", "data", "model")
 #: A young applicant whom the old policy denies.
 YOUNG = {
     "age": 28,
@@ -187,6 +187,49 @@ def test_what_if_answers_as_the_release_does(window: Window, bench: Bench) -> No
     decided = bench.api.decide("loans", YOUNG).json()["decisions"][0]
     assert page.locator(".re-big").inner_text().split()[-1] == decided["outcome"]
     expect(page.get_by_text(f"the draft decides by {decided['rule']}")).to_be_visible()
+    expect(page.locator("[aria-busy]")).to_have_count(0)
+    page.get_by_role("button", name="What would change the answer?").click()
+    expect(page.get_by_text("The model would answer approve")).to_be_visible()
+    window.shoot("what-if")
+
+
+def test_the_audit_shows_who_did_what_and_checks_its_chain(window: Window, bench: Bench) -> None:
+    """The newest event is the edit that was just made, with its reason; a press checks every hash."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "disable R1")
+    page = window.open(f"/r/{ruleset}/audit")
+    expect(page.locator("tbody tr").first).to_contain_text("edit rules")
+    expect(page.locator("tbody tr").first).to_contain_text(ruleset)
+    page.get_by_role("button", name="Check the chain").click()
+    expect(page.get_by_role("status").filter(has_text="Whole:")).to_be_visible()
+    window.shoot("audit")
+
+
+def test_two_releases_stand_side_by_side(window: Window, bench: Bench) -> None:
+    """How many decisions differ, and by which rules."""
+    ruleset = bench.fresh()
+    bench.api.released(ruleset, "one")
+    bench.edit(ruleset, "new IF age < 40 THEN deny")
+    bench.api.released(ruleset, "two")
+    page = window.open(f"/r/{ruleset}/in-force")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.get_by_text("decisions differ")).to_be_visible()
+    expect(page.get_by_text("approve -> deny", exact=True)).to_be_visible()
+    window.shoot("compare")
+
+
+def test_a_clause_is_negated_in_one_step(window: Window, bench: Bench) -> None:
+    """The opposite operator, as an edit of its own."""
+    ruleset = bench.fresh()
+    before = bench.api.get(f"/v1/rulesets/{ruleset}").json()["rules"]
+    page = window.open(f"/r/{ruleset}/rules")
+    page.locator(".re-chip:not(.add)", has_text="income").first.click()
+    reason(page, "the other way round")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Negate").click()
+    step = bench.api.get(f"/v1/rulesets/{ruleset}/history").json()["history"][0]
+    assert step["edit"].startswith("set R")
+    assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["rules"] != before
 
 
 def test_an_export_is_what_the_api_gives(window: Window, bench: Bench, tmp_path: Path) -> None:
@@ -277,7 +320,7 @@ def test_nothing_runs_over_the_edge(bench: Bench, chromium: Browser, width: int)
 def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
     """A key opens the pages, and only as far as its roles go; signing out closes them."""
     with serving(tmp_path) as (base, said):
-        key = said[-1].split()[-1]
+        key = next(line for line in said if line.startswith("Admin key")).split()[-1]
         window = Window(chromium, base)
         page = window.page
         page.goto(base)
