@@ -266,6 +266,8 @@ def test_an_auditor_reads_what_happened(tmp_path: Path) -> None:
         assert viewer.get("/v1/audit").status_code == viewer.get("/v1/audit/verify").status_code == 403
         body = {"events": [items[0]["sequence"]], "reason": "asked for"}
         assert auditor.post("/v1/audit/erasures", json=body).status_code == 403
+        beyond = admin.post("/v1/audit/erasures", json=body | {"events": [2**64]})
+        assert (beyond.status_code, beyond.json()["code"]) == (422, "request-invalid")
         assert admin.post("/v1/audit/erasures", json=body).status_code == 200
         assert auditor.get("/v1/audit/verify").json()["erased"] == 1
 

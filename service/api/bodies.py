@@ -770,7 +770,7 @@ class ErasureAsked(Asked):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"events": [12, 13], "reason": "erasure request 7"}]})
 
-    events: Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=1_000)] = Field(
+    events: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(min_length=1, max_length=1_000)] = Field(
         description="Their sequences."
     )
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]

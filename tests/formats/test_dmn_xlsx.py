@@ -17,6 +17,7 @@ from ruleedit.formats.cells import FORMULA_STARTS
 from ruleedit.formats.conditions import ordered, used_features
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
+from tests.formats.readers import reader
 from tests.formats.samples import HOSTILE, answers, comparable, draft_of, hostile_draft
 from tests.reference import Row
 
@@ -31,16 +32,16 @@ def in_pydmnrules(draft: Draft, document: object, rows: Sequence[Row]) -> list[t
     """What pyDMNrules answers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        package = pytest.importorskip("pyDMNrules", reason="pyDMNrules, the reader of DMN in Excel, isn't installed")
-        reader = package.DMN()
-        assert reader.use(workbook(document)) == {}
+        package = reader("pyDMNrules")
+        tables = package.DMN()
+        assert tables.use(workbook(document)) == {}
     used = used_features(ordered(draft), draft.schema)
     found = []
     for row in rows:
         given: dict[str, Any] = {feature.name: row[feature.name] for feature in used}
         flags = {feature.name for feature in used if feature.kind == "boolean"}
         given = {name: cell == "true" if name in flags and cell is not None else cell for name, cell in given.items()}
-        status, decided = reader.decide(given)
+        status, decided = tables.decide(given)
         assert status == {}
         found.append((decided["Result"]["outcome"], decided["Result"]["rule"]))
     return found
