@@ -15,10 +15,11 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 
+# A console keeps the width that it is made with: it must be no terminal's, nor another test's.
+os.environ.pop("COLUMNS", None)
 from ruleedit.cli import common, main
 from ruleedit.datasets import loans
 
-# Made here, so that it isn't made where a test has set the width: a console keeps the width that it is made with.
 _CONSOLE = common.console
 
 

@@ -189,7 +189,7 @@ def test_jobs_past_the_queue_are_429_and_taken_later(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """A service that waits a third of a second for the next part of a body."""
-    with serving(tmp_path_factory.mktemp("gate"), body_seconds=0.3, most_depth=8) as found:
+    with serving(tmp_path_factory.mktemp("gate"), body_seconds=1.0, most_depth=8) as found:
         make(found)
         yield found
 

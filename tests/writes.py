@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -73,7 +73,8 @@ def extraction(api: Api, made: Made) -> Write:
 
 
 def importing(api: Api, made: Made) -> Write:
-    """Import rules."""
+    """Import rules that are there already: their document is kept once, whoever imports them first."""
+    fresh_ruleset(api, made)
     text = api.get(f"/v1/rulesets/{made.ruleset}/export").content
     sent = {"files": lambda: {"file": ("rules.json", text)}, "data": {"model": made.model, "format": "json"}}
     return Write("/v1/rulesets/import", sent)
@@ -98,10 +99,18 @@ def releasing(api: Api, made: Made) -> Write:
     return Write("/v1/releases", {"json": {"ruleset": made.ruleset, "name": "other", "mode": "overlay-hard"}})
 
 
+def releases(api: Api) -> Iterator[dict[str, Any]]:
+    """Every release, newest first: other tests make more of them than one page holds."""
+    cursor: str | None = ""
+    while cursor is not None:
+        page = api.get("/v1/releases", params={"limit": 200} | ({"cursor": cursor} if cursor else {})).json()
+        yield from page["items"]
+        cursor = page["next"]
+
+
 def activating(api: Api, made: Made) -> Write:
     """Put another release in service than the one that is."""
-    releases = [item for item in api.get("/v1/releases").json()["items"] if item["name"] == "small"]
-    idle = next(item["id"] for item in releases if item["state"] != "active")
+    idle = next(item["id"] for item in releases(api) if item["name"] == "small" and item["state"] != "active")
     return Write(f"/v1/releases/{idle}/activate", {"json": {"reason": "test"}})
 
 
@@ -110,7 +119,7 @@ def trying(kind: str, *, end: bool = False) -> Prepare:
 
     def prepare(api: Api, made: Made) -> Write:
         idle = activating(api, made).path.split("/")[3]
-        for item in api.get("/v1/releases").json()["items"]:
+        for item in releases(api):
             api.post(f"/v1/releases/{item['id']}/{kind}/end", json={"reason": "test"})
         body = {"reason": "test"} | ({"share": 0.5} if kind == "canary" else {})
         begin = Write(f"/v1/releases/{idle}/{kind}", {"json": body})
