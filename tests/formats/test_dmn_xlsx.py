@@ -48,8 +48,10 @@ def in_pydmnrules(draft: Draft, document: object, rows: Sequence[Row]) -> list[t
 
 
 def readable(row: Row) -> bool:
-    """Whether the reader can take the row's numbers: it writes them out itself, and reads no exponent."""
-    return not any(isinstance(cell, float) and "e" in repr(cell) for cell in row.values())
+    """Whether the reader can take the row: it writes values out as Python, with no exponent and no new line."""
+    numbers = [cell for cell in row.values() if isinstance(cell, float)]
+    texts = [cell for cell in row.values() if isinstance(cell, str)]
+    return not any("e" in repr(cell) for cell in numbers) and all(cell.isprintable() for cell in texts)
 
 
 @pytest.mark.soak
