@@ -10,15 +10,15 @@ from typing import Any
 
 from nicegui import ui
 
-from ruleedit.conflicts import open_conflicts
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import RuleEditError
-from ruleedit.rules import Clause, Outcome, Rule
+from ruleedit.rules import Clause, Rule
 from service.insight import Effect, Lens, Reach, RuleFigures, reach, rule_figures
-from service.workbench import words
-from service.workbench.completion import completed, completions
-from service.workbench.editor import ClauseEditor, reason_field
+from service.workbench import telling, words
+from service.workbench.acts import RuleAct
+from service.workbench.composer import Composer
+from service.workbench.editor import ClauseEditor
 from service.workbench.frame import EDIT, Place, framed
 from service.workbench.impact import Panel
 from service.workbench.tags import Field, Tag, bar, button, choice, empty, outcome
@@ -70,20 +70,20 @@ class RulesPage:
             self._tools()
             self.composer = Tag("div")
             self.cards = Tag("div")
-            self.panel = Panel(self.place, aside, regrouped=self._present)
+            self.panel = Panel(self.place, aside, regrouped=self.present)
         self._read()
         self._draw()
-        self._present()
+        self.present()
 
     # --- reading ----------------------------------------------------------------------------------
 
     def _read(self) -> None:
         draft, table = self.place.draft, self.place.opened.table
         self.figures = {one.rule: one for one in rule_figures(draft, table.rows, table.outcomes)}
-        self.tags = _tags(draft)
+        self.tags = telling.tags(draft)
         self.lens = Lens(draft, table.rows, table.outcomes, table.truth)
 
-    def _present(self) -> None:
+    def present(self) -> None:
         """Show the effect of the draft as it is kept."""
         self.panel.show(self.place.draft, *self._effect(self.place.draft))
 
@@ -136,7 +136,7 @@ class RulesPage:
         draft = self.place.draft
         with self.head:
             Tag("h1", f"{len(draft.rules.rules)} rules describe the model", "beside")
-            Tag("span", _origin(draft), "quiet")
+            Tag("span", telling.origin(draft), "quiet")
 
     # --- the cards ----------------------------------------------------------------------------------
 
@@ -239,7 +239,7 @@ class RulesPage:
             Tag("span", f"decides {words.count(found.covered)} rows ({words.share(share)})")
             if found.agrees is not None:
                 Tag("span", f"model agrees on {words.share(found.agrees, 0)}")
-            why = _why(self.place.draft, rule)
+            why = telling.why(self.place.draft, rule)
             if why:
                 Tag("span", f"why: {why}")
             self._acts(rule, card)
@@ -261,7 +261,7 @@ class RulesPage:
                 Tag("span", f"decides {words.count(found.covered)} rows ({words.share(share)})")
                 if found.agrees is not None:
                     Tag("span", f"model agrees on {words.share(found.agrees, 0)}")
-        _unexplained(draft)
+        telling.unexplained(draft)
 
     # --- editing ------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class RulesPage:
         self.open_card = self.open_chip = None
         if self.editor is not None:
             self.editor = None
-            self._present()
+            self.present()
 
     def _open(self, rule: Rule, one: Clause, card: Tag, chip: Tag) -> None:
         if self.chosen == (rule.id, str(one)) and self.editor is not None:
@@ -356,7 +356,7 @@ class RulesPage:
 
     async def _try(self, text: str | None) -> None:
         if text is None:
-            self._present()
+            self.present()
             if self.editor is not None:
                 self.editor.tell(None)
             return
@@ -374,7 +374,7 @@ class RulesPage:
         self.panel.show(found.draft, found.effect, found.seconds, text)
         if self.editor is not None:
             self.editor.tell(found.reach)
-            self.editor.complain("; ".join(_new_warnings(self.place.draft, found.draft)))
+            self.editor.complain("; ".join(telling.new_warnings(self.place.draft, found.draft)))
 
     def _tried(self, text: str, rule: str) -> Tried:
         began, table = time.perf_counter(), self.place.opened.table
@@ -397,227 +397,3 @@ class RulesPage:
         self.editor = None
         ui.navigate.reload()
         return True
-
-
-#: What a change of a whole rule is, in words.
-ACTS = {
-    "up": "Move it before the rule above",
-    "down": "Move it behind the rule below",
-    "duplicate": "Make a disabled copy behind it",
-    "disable": "Disable it",
-    "enable": "Enable it",
-    "remove": "Remove it",
-    "confirm": "Confirm it: the model must answer so",
-    "then": "Its outcome becomes",
-}
-
-
-class RuleAct:
-    """Moves, copies, disables, removes or confirms a rule, or changes its outcome, with a reason."""
-
-    def __init__(self, page: RulesPage, rule: Rule, verb: str) -> None:
-        self.page, self.rule, self.verb = page, rule, verb
-        self.choice = ""
-
-    def build(self) -> None:
-        """Draw it where the caller stands."""
-        with Tag("div", look="re-editor") as around:
-            around.on("keydown.escape", self.page.close, args=[])
-            with Tag("div", look="re-line"):
-                Tag("span", ACTS[self.verb])
-                if self.verb in ("then", "remove", "disable"):
-                    self._choices()
-            self.problem = Tag("p", "", "re-problem", role="alert")
-            with Tag("div", look="re-line"):
-                why = reason_field(self.page)
-                why.on("keydown.enter", self.apply, args=[])
-                button("Apply", self.apply, "re-button first")
-                button("Cancel", self.page.close)
-        why.focus()
-        if self.text() is not None:
-            ui.timer(0.01, lambda: self.page.try_out(self.text()), once=True)
-
-    def _choices(self) -> None:
-        classes = self.page.place.draft.schema.classes
-        if self.verb != "then":
-            Tag("span", "and its rows go to", "quiet")
-        options = [(str(place), f"{words.shape(place)} {name}") for place, name in enumerate(classes)]
-        first = [] if self.verb == "then" else [("", "the rules below")]
-        choice([*first, *options, ("model", "the model")], "", self._chosen, aria_label="Outcome")
-        if self.verb == "then":
-            self.choice = _class_text(classes[0])
-
-    async def _chosen(self, value: str) -> None:
-        classes = self.page.place.draft.schema.classes
-        self.choice = _class_text(classes[int(value)]) if value.isdigit() else value
-        await self.page.try_out(self.text())
-
-    def text(self) -> str | None:
-        """The edit as text; None where there is nothing to move past."""
-        rules = [rule.id for rule in self.page.place.draft.rules]
-        at = rules.index(self.rule.id)
-        if self.verb == "up":
-            return f"move {self.rule.id} before {rules[at - 1]}" if at else None
-        if self.verb == "down":
-            return f"move {self.rule.id} after {rules[at + 1]}" if at + 1 < len(rules) else None
-        if self.verb == "then":
-            return f"then {self.rule.id} {self.choice}"
-        left = f" otherwise {self.choice}" if self.choice else ""
-        return f"{self.verb} {self.rule.id}{left}"
-
-    def apply(self) -> None:
-        """Make the edit."""
-        text = self.text()
-        if text is None:
-            self.problem.say("There is no rule to move it past.")
-        elif not self.page.reason.strip():
-            self.problem.say("Say why: the reason stands in the history beside the edit.")
-        else:
-            self.page.commit(text, self.page.reason)
-
-
-class Composer:
-    """An edit as text, with what can come next and what is wrong while it is typed."""
-
-    def __init__(self, page: RulesPage, text: str) -> None:
-        self.page, self.text = page, text
-
-    def build(self) -> None:
-        """Draw it where the caller stands."""
-        with Tag("div", look="re-card chosen", role="group", aria_label="Type an edit") as around:
-            around.on("keydown.escape", self._close, args=[])
-            hint = "new IF age < 25 AND income < 20000 THEN deny before R2"
-            self.field = Field(
-                "text", self.text, self._typed, look="re-input formal", placeholder=hint, spellcheck="false"
-            )
-            self.field.put(aria_label="An edit as text", style="width:100%", autocomplete="off")
-            self.next = Tag("div", look="re-says", style="margin:8px 0")
-            self.problem = Tag("p", "", "re-problem", role="alert")
-            with Tag("div", look="re-line"):
-                why = reason_field(self.page)
-                button("Apply", self.apply, "re-button first")
-                button("Cancel", self._close)
-        for one in (self.field, why):
-            one.on("keydown.enter", self.apply, args=[])
-        self.field.focus()
-        self._suggest()
-
-    def _close(self) -> None:
-        self.page.composer.clear()
-        self.page._present()
-
-    async def _typed(self, text: str) -> None:
-        self.text = text
-        self._suggest()
-        problem = _problem(self.page.place.draft, self.text)
-        self.problem.say(problem)
-        self.field.put(aria_invalid="true" if problem else "false")
-        if not problem:
-            await self.page.try_out(self.text)
-
-    def _suggest(self) -> None:
-        self.next.clear()
-        with self.next:
-            for word in completions(self.page.place.draft, self.text):
-                button(word, lambda word=word: self._take(word), "re-chip small")
-
-    async def _take(self, word: str) -> None:
-        self.text = completed(self.text, word)
-        self.field.fill(self.text)
-        self.field.focus()
-        self._suggest()
-        problem = _problem(self.page.place.draft, self.text)
-        self.problem.say("" if self.text.endswith(" ") else problem)
-        if not problem:
-            await self.page.try_out(self.text)
-
-    def apply(self) -> None:
-        """Make the edit."""
-        problem = _problem(self.page.place.draft, self.text)
-        if not problem and not self.page.reason.strip():
-            problem = "Say why: the reason stands in the history beside the edit."
-        self.problem.say(problem)
-        if not problem:
-            self.page.commit(self.text, self.page.reason)
-
-
-def _problem(draft: Draft, text: str) -> str:
-    """What is wrong with an edit; empty where nothing is."""
-    try:
-        edit(draft, [text], reason="tried", author="")
-    except RuleEditError as problem:
-        return str(problem)
-    return ""
-
-
-def _class_text(name: str) -> str:
-    return str(Outcome.of(name))
-
-
-def _new_warnings(before: Draft, after: Draft) -> list[str]:
-    """What an edit brings about that it should be said for: empty, covered, overlapping, in conflict."""
-    old = set(before.warnings())
-    found = [warning for warning in after.warnings() if warning not in old]
-    was = {frozenset(one.rules) for one in open_conflicts(before.rules, before.schema)}
-    for conflict in open_conflicts(after.rules, after.schema):
-        if frozenset(conflict.rules) not in was:
-            found.append(f"conflict: {' and '.join(conflict.rules)} cover the same rows and say different things")
-    return found[:3]
-
-
-def _tags(draft: Draft) -> dict[str, list[tuple[str, str]]]:
-    """What stands beside a rule: new, edited, confirmed, remainder, conflicts and overlaps."""
-    base = {rule.id for rule in draft.base}
-    tags: dict[str, list[tuple[str, str]]] = {}
-    for rule in draft.rules:
-        if rule.remainder_of:
-            tags.setdefault(rule.id, []).append((f"rest of {rule.remainder_of}", ""))
-        elif rule.id not in base:
-            tags.setdefault(rule.id, []).append(("new", "new"))
-        elif rule.asserted:
-            tags.setdefault(rule.id, []).append(("confirmed" if rule.confirmed else "edited", "edited"))
-        if not rule.enabled:
-            tags.setdefault(rule.id, []).append(("disabled", "edited"))
-    for conflict in open_conflicts(draft.rules, draft.schema):
-        for rule_id in conflict.rules:
-            others = ", ".join(other for other in conflict.rules if other != rule_id)
-            tags.setdefault(rule_id, []).append((f"conflicts with {others}", "conflict"))
-    return tags
-
-
-def _why(draft: Draft, rule: Rule) -> str:
-    """The reason of the last step that changed a rule and wasn't taken back."""
-    standing = set(draft.standing)
-    for at in range(len(draft.history) - 1, -1, -1):
-        step = draft.history[at]
-        if at in standing and any(put.id == rule.id for _, put in step.change.put):
-            return step.reason
-    return ""
-
-
-def _unexplained(draft: Draft) -> None:
-    """Where the rules, as extracted, and the model disagree: how many rows, and mostly where."""
-    found = draft.origin.get("unexplained")
-    if not isinstance(found, Mapping) or not found.get("wrong"):
-        return
-    with Tag("article", look="re-card", aria_label="What the rules do not explain"):
-        rows = f"{words.count(found['wrong'])} of {words.count(found['rows'])} held-out rows"
-        Tag("b", f"Unexplained: {words.share(found['share'])}")
-        Tag("p", f"On {rows} the extracted rules say something else than the model.", "quiet")
-        for region in found.get("regions", []):
-            share = region["wrong"] / max(region["rows"], 1)
-            said = f"{region['where']}: {words.count(region['wrong'])} of {words.count(region['rows'])} rows"
-            Tag("p", f"{said} ({words.share(share, 0)})", "formal small")
-
-
-def _origin(draft: Draft) -> str:
-    """What the extraction said of itself, in words."""
-    holdout = draft.origin.get("holdout")
-    said = []
-    if isinstance(holdout, Mapping) and "agreement" in holdout:
-        low, high = holdout.get("interval", (holdout["agreement"],) * 2)
-        within = f"{words.share(holdout['agreement'])} (±{50 * (high - low):.1f})"
-        said.append(f"as extracted they agree with it on {within} of {words.count(holdout['rows'])} held-out rows")
-    if "clauses" in draft.origin:
-        said.append(f"{draft.origin['clauses']} clauses")
-    return " · ".join(said)
