@@ -14,6 +14,7 @@ from service.app import create_app
 from service.lines import Writer
 from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
+from service.store.repository import Repository
 from service.tokens import check_keys
 
 #: Seconds that requests in flight have when the service is stopped.
@@ -30,6 +31,8 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
     requests = Writer(logs.configure(), REQUEST_LINES) if settings.request_log else None
     with listening, contextlib.ExitStack() as ending:
         Claim(settings.data_dir).release()
+        # Opened once before: a database that can't be used is refused in one line, not by a server that fails to start.
+        Repository(settings.store).close()
         if requests is not None:
             ending.callback(requests.close)
         config = uvicorn.Config(

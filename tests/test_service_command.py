@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -162,3 +163,15 @@ def test_the_first_start_prints_an_admin_key(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.communicate(timeout=30)
+
+
+def test_a_database_of_somebody_else_is_refused_in_one_line(tmp_path: Path) -> None:
+    """Nothing of it is changed, and no server begins to start."""
+    (tmp_path / "data").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "data" / "ruleedit.db")) as other:
+        other.execute("CREATE TABLE shopping (what TEXT)")
+        other.commit()
+    ended = serve("--demo", "--port", "0", "--data-dir", "data", cwd=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.startswith("ruleedit: the database 'ruleedit.db' has tables that aren't RuleEdit's")
+    assert ended.stderr.count("\n") == 1
