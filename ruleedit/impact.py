@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -58,17 +58,45 @@ class Impact:
 
     def to_json(self) -> dict[str, Any]:
         """As the command line and the API give it."""
-        return {
-            "rows": self.rows,
-            "covered": self.covered,
-            "changed": self.changed,
-            "changed_by_edit": self.changed_by_edit,
-            "changed_by_assertion": self.changed_by_assertion,
-            "undecided": self.undecided,
-            "flips": {f"{old} -> {new}": count for (old, new), count in self.flips.items()},
-            "by_rule": [rule.to_json() for rule in self.by_rule],
-            "by_parent": by_parent(self.by_rule, self.parents),
-        }
+        return counts_json(self)
+
+
+class Counted(Protocol):
+    """What counts the changes of an edit: an `Impact`, or a `ruleedit.preview.Glance`."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def covered(self) -> int: ...
+    @property
+    def changed(self) -> int: ...
+    @property
+    def changed_by_edit(self) -> int: ...
+    @property
+    def changed_by_assertion(self) -> int: ...
+    @property
+    def undecided(self) -> int: ...
+    @property
+    def flips(self) -> dict[tuple[str, str], int]: ...
+    @property
+    def by_rule(self) -> tuple[RuleImpact, ...]: ...
+    @property
+    def parents(self) -> Mapping[str, str]: ...
+
+
+def counts_json(found: Counted) -> dict[str, Any]:
+    """The counts as JSON."""
+    return {
+        "rows": found.rows,
+        "covered": found.covered,
+        "changed": found.changed,
+        "changed_by_edit": found.changed_by_edit,
+        "changed_by_assertion": found.changed_by_assertion,
+        "undecided": found.undecided,
+        "flips": {f"{old} -> {new}": count for (old, new), count in found.flips.items()},
+        "by_rule": [rule.to_json() for rule in found.by_rule],
+        "by_parent": by_parent(found.by_rule, found.parents),
+    }
 
 
 def by_parent(by_rule: Sequence[RuleImpact], parents: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ruleedit.bits import MOST_MASKS, Bits, Masks, count, packed, unpacked
 from ruleedit.conflicts import Overlap, effective, overlaps
 from ruleedit.errors import Refused
-from ruleedit.impact import RuleImpact, by_parent
+from ruleedit.impact import RuleImpact, counts_json
 from ruleedit.matching import Indices, Mask, Matrix, decide
 from ruleedit.regions import clauses_box
 from ruleedit.rules import MODEL, Clause, Outcome, RuleSet, value_text
@@ -74,18 +74,7 @@ class Glance:
 
     def to_json(self) -> dict[str, Any]:
         """As the API gives it: the keys of an impact, and more."""
-        out: dict[str, Any] = {
-            "rows": self.rows,
-            "covered": self.covered,
-            "changed": self.changed,
-            "changed_by_edit": self.changed_by_edit,
-            "changed_by_assertion": self.changed_by_assertion,
-            "undecided": self.undecided,
-            "flips": {f"{old} -> {new}": count for (old, new), count in self.flips.items()},
-            "by_rule": [rule.to_json() for rule in self.by_rule],
-            "by_parent": by_parent(self.by_rule, self.parents),
-            "subgroups": [rates.to_json() for rates in self.subgroups],
-        }
+        out = counts_json(self) | {"subgroups": [rates.to_json() for rates in self.subgroups]}
         if self.confusion_before is not None and self.confusion_after is not None:
             out["confusion"] = {"before": self.confusion_before.tolist(), "after": self.confusion_after.tolist()}
         return out

@@ -29,9 +29,9 @@ from service.api import (
     keys,
     models,
     operations,
-    pages,
     releases,
     rulesets,
+    sign_in,
     trials,
 )
 from service.api.access import PAGES, TABLE
@@ -150,7 +150,7 @@ def create_app(
         # NiceGUI is heavy, and has one application a process.
         from service import workbench
 
-        app.include_router(pages.router)
+        app.include_router(sign_in.router)
         workbench.install(app, settings)
     else:
         app.include_router(operations.landing)

@@ -37,7 +37,7 @@ from service.logs import REQUEST_ID, RequestIds, request_line
 from service.metrics import Metrics
 from service.people import LOCAL, Person
 from service.problems import answer_to
-from service.sessions import COOKIE, Sessions
+from service.sessions import COOKIE, Sessions, is_page
 from service.settings import Settings, is_loopback
 from service.tokens import Tokens
 
@@ -51,8 +51,6 @@ PROBES = ("/healthz", "/readyz", "/metrics")
 DECIDING = ("/v1/decisions/", "/v2", "/invocations")
 #: Where files go that are given on a page.
 PAGE_UPLOADS = "/_nicegui/client/"
-#: Where the cookie of the workbench counts.
-PAGES = ("/r/", "/_nicegui", "/sign-out")
 #: What each answer says where nobody is asked who they are, or nobody has to approve.
 NOTICE = "RuleEdit-Notice"
 
@@ -158,7 +156,7 @@ class Gate:
 
     async def _signed_in(self, scope: Scope, headers: Sent) -> Person | None:
         """Whom the cookie of the workbench stands for; on the pages alone, and only from a page of our own."""
-        if not self._settings.workbench or (not scope["path"].startswith(PAGES) and scope["path"] != "/"):
+        if not self._settings.workbench or not (is_page(scope["path"]) or scope["path"] == "/sign-out"):
             return None
         cookie = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1")).get(COOKIE)
         sessions: Sessions = scope["app"].state.sessions

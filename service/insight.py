@@ -26,7 +26,7 @@ Counts = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
-class RuleFigures:
+class Decided:
     """One rule on a table: the rows that it decides, and how the model answers there.
 
     ``outcomes`` counts the model's answers by class; ``agrees`` is the share that is as the rule
@@ -39,7 +39,7 @@ class RuleFigures:
     agrees: float | None
 
 
-def rule_figures(draft: Draft, rows: Matrix, outcomes: Indices) -> tuple[RuleFigures, ...]:
+def decided(draft: Draft, rows: Matrix, outcomes: Indices) -> tuple[Decided, ...]:
     """The figures of every rule in order, the default's last under the id ``""``."""
     schema, rules = draft.schema, draft.rules
     places = decide(rules, rows, schema)
@@ -51,10 +51,10 @@ def rule_figures(draft: Draft, rows: Matrix, outcomes: Indices) -> tuple[RuleFig
     return tuple(_figures(name, counted[place], int(wanted[place])) for place, name in enumerate(names))
 
 
-def _figures(name: str, counted: Counts, wanted: int) -> RuleFigures:
+def _figures(name: str, counted: Counts, wanted: int) -> Decided:
     covered = int(counted.sum())
     agrees = None if wanted < 0 or not covered else float(counted[wanted] / covered)
-    return RuleFigures(name, covered, tuple(counted.tolist()), agrees)
+    return Decided(name, covered, tuple(counted.tolist()), agrees)
 
 
 @dataclass(frozen=True)

@@ -16,10 +16,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 COOKIE = "ruleedit"
+#: What the pages' own addresses begin with; `/` is one too.
+PAGES = ("/r/", "/_nicegui")
 #: A session that nobody used for so long has ended: a working day.
 IDLE = timedelta(hours=10)
 #: The oldest session ends when there are more; each is a browser that somebody signed in with.
 MOST = 10_000
+
+
+def is_page(path: str) -> bool:
+    """Whether an address is a page of the workbench or what a page loads: where the cookie counts."""
+    return path == "/" or path.startswith(PAGES)
 
 
 @dataclass(frozen=True)

@@ -115,7 +115,8 @@ def unexplained(
     -------
     Unexplained
         At most `MOST_REGIONS` disjoint regions (an earlier one's rows aren't in a later one), each
-        on `LEAST_WRONG` wrong rows or more and `LIFT` times as often wrong as all where they were found.
+        on `LEAST_WRONG` wrong rows or more and `LIFT` times as often wrong as all where they were found; those
+        that the rows where they are measured don't bear out are left out.
     """
     found = _regions(rules, rows, answers, schema, splits, seed)
     measured = "train" if holdout is None or not len(holdout[0]) else "holdout"
@@ -125,8 +126,11 @@ def unexplained(
     left = np.ones(len(there), dtype=bool)
     for box in found:
         inside = box_mask(box, there, schema) & left
-        left &= ~inside
         count, missed = int(inside.sum()), int(wrong[inside].sum())
+        if count and not missed:
+            # The rows where it is measured don't bear it out: nothing that a reader should look for.
+            continue
+        left &= ~inside
         regions.append(WrongRegion(box, count, missed, wilson(missed, count) if count else None))
     pairs = _pairs(true[wrong], said[wrong], schema)
     return Unexplained(schema, measured, len(there), int(wrong.sum()), pairs, tuple(regions))

@@ -15,6 +15,7 @@ from starlette.types import Scope
 
 from ruleedit.errors import RuleEditError
 from service.errors import UnknownRuleSet
+from service.sessions import is_page
 from service.settings import Settings
 from service.workbench import audit, boundary, conflicts, export, history, inforce, sources, start, whatif
 from service.workbench.actor import Actor
@@ -90,6 +91,6 @@ class _Pages(Mount):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match the pages and what they load."""
         path = scope.get("path", "")
-        if path in ("/", "/favicon.ico") or path.startswith(("/r/", "/_nicegui")):
+        if is_page(path) or path == "/favicon.ico":
             return super().matches(scope)
         return Match.NONE, {}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nicegui import ui
 
-from ruleedit.rules import Outcome, Rule
+from ruleedit.rules import Rule
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.tags import Tag, button, choice
@@ -60,11 +60,11 @@ class RuleAct:
         first = [] if self.verb == "then" else [("", "the rules below")]
         choice([*first, *options, ("model", "the model")], "", self._chosen, aria_label="Outcome")
         if self.verb == "then":
-            self.choice = _class_text(classes[0])
+            self.choice = words.class_text(classes[0])
 
     async def _chosen(self, value: str) -> None:
         classes = self.page.place.draft.schema.classes
-        self.choice = _class_text(classes[int(value)]) if value.isdigit() else value
+        self.choice = words.class_text(classes[int(value)]) if value.isdigit() else value
         await self.page.try_out(self.text())
 
     def text(self) -> str | None:
@@ -89,7 +89,3 @@ class RuleAct:
             self.problem.say("Say why: the reason stands in the history beside the edit.")
         else:
             self.page.commit(text, self.page.reason)
-
-
-def _class_text(name: str) -> str:
-    return str(Outcome.of(name))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from ruleedit.drafts import Draft
-from ruleedit.rules import Outcome, name_text, value_text
+from ruleedit.rules import name_text, value_text
+from service.workbench.words import class_text
 
 #: So many are offered.
 MOST = 12
@@ -77,4 +78,4 @@ def _within(draft: Draft, before: str, verb: str) -> list[str]:
 
 
 def _outcomes(draft: Draft) -> list[str]:
-    return [str(Outcome.of(name)) for name in draft.schema.classes]
+    return [class_text(name) for name in draft.schema.classes]

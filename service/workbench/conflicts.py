@@ -39,16 +39,6 @@ class Settling:
     place: Place
     reason: str = ""
 
-    async def try_out(self, text: str | None) -> None:
-        """Nothing moves here."""
-
-    def commit(self, text: str, reason: str) -> bool:
-        """Settling isn't an edit's text; see `settle`."""
-        return False
-
-    def close(self) -> None:
-        """Nothing is open here."""
-
     def settle(self, rules: tuple[str, ...], way: dict[str, Any], problem: Tag) -> None:
         """Make a settlement as one step."""
         if not self.reason.strip():

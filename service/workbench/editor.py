@@ -29,11 +29,16 @@ NAMES = {"in": "is one of", "not in": "is none of", "between": "from … to", "=
 MOST_VALUES = 60
 
 
-class Page(Protocol):
+class Sitting(Protocol):
+    """Somebody at work on a page, with the reason that they gave last."""
+
+    reason: str
+
+
+class Page(Sitting, Protocol):
     """What an editor needs of the page that it stands in."""
 
     place: Place
-    reason: str
 
     async def try_out(self, text: str | None) -> None: ...
     def commit(self, text: str, reason: str) -> bool: ...
@@ -124,7 +129,6 @@ class ClauseEditor:
                     self._fill()
                 with Tag("div"):
                     self.told = Tag("div", aria_live="polite")
-                    Tag("div", "", "small quiet")
             self._foot()
         self.tell(None)
 
@@ -265,7 +269,7 @@ class ClauseEditor:
 
     async def _left(self, value: str) -> None:
         classes = self.page.place.draft.schema.classes
-        self.otherwise = value if value in ("", "model") else str_outcome(value) if value in classes else ""
+        self.otherwise = value if value in ("", "model") else words.class_text(value) if value in classes else ""
         await self._changed()
 
     def _negate(self) -> None:
@@ -321,23 +325,16 @@ class ClauseEditor:
         self.page.commit(text, self.page.reason)
 
 
-def reason_field(page: Page) -> Field:
+def reason_field(sitting: Sitting) -> Field:
     """Where the reason is typed; it is kept for the next edit of the same sitting."""
 
     def typed(text: str) -> None:
-        page.reason = text
+        sitting.reason = text
 
     said = "Why? For the history"
-    made = Field("text", page.reason, typed, placeholder=said, maxlength=500, aria_label="Reason for this edit")
+    made = Field("text", sitting.reason, typed, placeholder=said, maxlength=500, aria_label="Reason for this edit")
     made.put(style="flex:1;min-width:16ch")
     return made
-
-
-def str_outcome(name: str) -> str:
-    """A class as an edit's text names it."""
-    from ruleedit.rules import Outcome
-
-    return str(Outcome.of(name))
 
 
 def _reached(found: Reach | None) -> list[tuple[str, int, tuple[int, ...]]]:

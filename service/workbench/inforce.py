@@ -122,16 +122,6 @@ class Releases:
         self.place = place
         self.reason = ""
 
-    async def try_out(self, text: str | None) -> None:
-        """Nothing moves here."""
-
-    def commit(self, text: str, reason: str) -> bool:
-        """Nothing is edited here."""
-        return False
-
-    def close(self) -> None:
-        """Nothing is open here."""
-
     def build(self) -> None:
         """Draw them, newest first."""
         found = [

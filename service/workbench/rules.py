@@ -14,7 +14,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import RuleEditError
 from ruleedit.rules import Clause, Rule
-from service.insight import Effect, Lens, Reach, RuleFigures, reach, rule_figures
+from service.insight import Decided, Effect, Lens, Reach, decided, reach
 from service.workbench import telling, words
 from service.workbench.acts import RuleAct
 from service.workbench.composer import Composer
@@ -26,7 +26,7 @@ from service.workbench.tags import Field, Tag, bar, button, choice, empty, outco
 #: So many rules are drawn at once; the others come on request, or by the search.
 AT_ONCE = 60
 #: How rules can be sorted to be looked at; their own order is the one that decides.
-ORDERS: Mapping[str, Callable[[RuleFigures], float]] = {
+ORDERS: Mapping[str, Callable[[Decided], float]] = {
     "most rows first": lambda found: -found.covered,
     "least agreement first": lambda found: 1.0 if found.agrees is None else found.agrees,
 }
@@ -59,7 +59,7 @@ class RulesPage:
         self.chosen: tuple[str, str] | None = None
         self._wanted: list[str | None] = []
         self._trying = False
-        self.figures: dict[str, RuleFigures] = {}
+        self.figures: dict[str, Decided] = {}
         self.tags: dict[str, list[tuple[str, str]]] = {}
 
     def build(self) -> None:
@@ -79,7 +79,7 @@ class RulesPage:
 
     def _read(self) -> None:
         draft, table = self.place.draft, self.place.opened.table
-        self.figures = {one.rule: one for one in rule_figures(draft, table.rows, table.outcomes)}
+        self.figures = {one.rule: one for one in decided(draft, table.rows, table.outcomes)}
         self.tags = telling.tags(draft)
         self.lens = Lens(draft, table.rows, table.outcomes, table.truth)
 

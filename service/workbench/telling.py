@@ -74,7 +74,7 @@ def unexplained(draft: Draft) -> None:
         rows = f"{words.count(found['wrong'])} of {words.count(found['rows'])} held-out rows"
         Tag("b", f"Unexplained: {words.share(found['share'])}")
         Tag("p", f"On {rows} the extracted rules say something else than the model.", "quiet")
-        for region in (one for one in found.get("regions", []) if one["wrong"]):
+        for region in found.get("regions", []):
             share = region["wrong"] / max(region["rows"], 1)
             said = f"{region['where']}: {words.count(region['wrong'])} of {words.count(region['rows'])} rows"
             Tag("p", f"{said} ({words.share(share, 0)})", "formal small")

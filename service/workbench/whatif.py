@@ -190,7 +190,7 @@ def _change(whose: str, change: Change | None) -> None:
         Tag("p", f"{whose}: no change was found.", "quiet")
         return
     parts = [
-        f"{words.name(name)} {words.either(before)} → {words.either(after)}" for name, before, after in change.values
+        f"{words.name(name)} {words.of_row(before)} → {words.of_row(after)}" for name, before, after in change.values
     ]
     proof = "no smaller one is possible" if change.least else "there may be a smaller one"
     Tag("p", f"{whose} would answer {change.outcome}: {', '.join(parts)}.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ruleedit.rules import Clause, Scalar, number_text
+from ruleedit.rules import Clause, Outcome, Scalar, number_text
 from ruleedit.schema import Feature, Schema
 
 #: A shape for each class beside its colour, so that colour alone never says anything.
@@ -40,7 +40,12 @@ def value(scalar: Scalar) -> str:
     return scalar if isinstance(scalar, str) else number(scalar)
 
 
-def either(scalar: Scalar | bool | None) -> str:
+def class_text(name: str) -> str:
+    """A class as an edit's text names it."""
+    return str(Outcome.of(name))
+
+
+def of_row(scalar: Scalar | bool | None) -> str:
     """A value of a row as people write it; a missing one as a dash."""
     if scalar is None:
         return "–"

@@ -49,8 +49,8 @@ def test_formats_are_imported_when_they_are_asked_for() -> None:
 @pytest.mark.parametrize("form", [form for form in FORMATS if form != "json"])
 def test_random_drafts_are_written_or_refused_by_name(form: str) -> None:
     """Nothing but a refusal that names what is in the way ends an export."""
-    for draft, _ in itertools.islice(samples(31), 60):
-        exported(form, draft)
+    texts = [exported(form, draft) for draft, _ in itertools.islice(samples(31), 60)]
+    assert any(texts)
 
 
 NUMERIC, INTEGER = Feature("x", "numeric"), Feature("x", "integer")

@@ -138,3 +138,10 @@ class TestNoRule:
         rows[:, 0] = np.repeat([18.0, 19.0], 150)
         note = why_no_rule(Task(rows, case.answers, case.schema, max_clauses=1), "low")
         assert "the 3 of 300 rows that it answers otherwise lie scattered" in note
+
+
+def test_a_region_that_the_held_out_rows_do_not_bear_out_is_left_out() -> None:
+    """It was wrong where it was found, and is right on every other row: no reader should look there."""
+    right = people(lambda row: "high" if (row["age"] or 30) > 40 else "low", rows=300, seed=5, missing=0.0)
+    found = unexplained(RULES, *CASE.given, holdout=(right.matrix, right.answers))
+    assert (found.wrong, found.regions) == (0, ())

@@ -9,7 +9,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
-from service.insight import Lens, feature_figures, groupable, reach, rule_figures
+from service.insight import Lens, decided, feature_figures, groupable, reach
 from service.workbench.histogram import nice_step
 
 SCHEMA = Schema(
@@ -48,7 +48,7 @@ def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_rules_are_counted_where_they_decide(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """Each row once: at the first rule that holds it, or at the default."""
     rows, outcomes, _ = table
-    found = {one.rule: one for one in rule_figures(DRAFT, rows, outcomes)}
+    found = {one.rule: one for one in decided(DRAFT, rows, outcomes)}
     first = rows[:, 0] > 60
     second = ~first & np.isin(rows[:, 2], (1, 2)) & (rows[:, 0] <= 30)
     third = ~first & ~second & np.isnan(rows[:, 1])

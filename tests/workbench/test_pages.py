@@ -333,8 +333,10 @@ def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
         expect(page.get_by_role("heading", name="Edit the rules of a model")).to_be_visible()
         cookie = page.context.cookies()[0]
         assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
-        # The cookie opens pages and nothing else.
+        # The cookie opens pages and nothing else, and not for another site's page.
         assert page.request.get(f"{base}/v1/rulesets").status == 401
+        assert page.request.post(f"{base}/sign-out", headers={"Origin": "https://elsewhere.example"}).status == 403
+        assert page.request.get(base).ok
         page.get_by_role("button", name="Sign out").click()
         assert "/sign-in" in page.url
         page.goto(base)
