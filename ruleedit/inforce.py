@@ -67,7 +67,7 @@ def put_in_force(
 
     Raises `ConflictsOpen` while a conflict is unresolved, and `Refused`.
     """
-    kind = _mode(mode, strategy, prove)
+    kind = check_mode(mode, strategy, prove)
     subgroups(model.schema, groups)
     if draft.schema.hash != model.schema.hash:
         raise Refused("the rules and the model have different schemas; extract the rules from this model")
@@ -82,7 +82,9 @@ def put_in_force(
         )
         if prove:
             training = np.setdiff1d(np.arange(len(rows)), held)
-            release, figures = _proved(release, figures, asked, rows[training], truth[training], seed, should_stop)
+            release, figures = _proved(
+                release, figures, asked, rows[training], truth[training], seed, should_stop, checkpoints
+            )
     else:
         held = model.held_out(rows)
         made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
@@ -94,7 +96,8 @@ def put_in_force(
     return dataclasses.replace(release, report=report, evidence=Evidence.among(rows, held, truth))
 
 
-def _mode(mode: str, strategy: str | None, prove: bool) -> Mode:
+def check_mode(mode: str, strategy: str | None, prove: bool) -> Mode:
+    """The mode of a name; raises `Refused` where there is none, or it takes no such strategy or has no proof."""
     if mode not in MODES:
         raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
     if prove and mode not in PROVABLE:
@@ -173,6 +176,7 @@ def _proved(
     truth: Indices,
     seed: int,
     should_stop: Callable[[], bool] | None,
+    checkpoints: Checkpoints | None,
 ) -> tuple[Release, dict[str, Any]]:
     """Look for counterexamples and teach them, until every rule is proved, or for `PROOF_ROUNDS` rounds."""
     taught, model = 0, release.model
@@ -192,6 +196,7 @@ def _proved(
             seed=seed + number + 1,
             lessons=np.concatenate(lessons),
             should_stop=should_stop,
+            checkpoints=checkpoints,
         )
         assert isinstance(found.model, TableModel)
         model, taught = found.model, taught + sum(map(len, lessons))

@@ -1,25 +1,28 @@
 """Jobs: long work, recorded in the database and run in a few threads of this process.
 
 A job's request is JSON, seed included, and its kind names what runs it, so that both a queued and a
-running job survive a restart: the work begins again, with the same outcome. What it made and the mark
-that it succeeded are one transaction, so that it is made once.
+running job survive a restart: the work begins again, with the same outcome, from what it has kept in
+its folder. What it made and the mark that it succeeded are one transaction, so that it is made once.
 """
 
 from __future__ import annotations
 
+import functools
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from ruleedit.errors import Cancelled, RuleEditError
 from service.errors import QueueFull, StateRefused, UnknownJob
 from service.people import Person
 from service.store.change import Change
-from service.store.records import Happened, JobRecord, JobState
+from service.store.records import FINISHED, Happened, JobRecord, JobState
 from service.store.repository import Repository
 
 log = logging.getLogger(__name__)
@@ -33,9 +36,14 @@ FAULT = {"code": "internal-error", "detail": "something failed on the server's s
 
 
 class Watch:
-    """What a job's work calls with the steps done and all of them; raises `Cancelled` where somebody stopped it."""
+    """What a job's work calls with the steps done and all of them; raises `Cancelled` where somebody stopped it.
 
-    def __init__(self, write: Callable[[int, int], None], seconds: float) -> None:
+    In the folder ``kept`` the work may keep what it has done, so that it needn't do it again after a
+    restart; it is there until the job has ended, and None for work that is no job.
+    """
+
+    def __init__(self, write: Callable[[int, int], None], seconds: float, kept: Path | None = None) -> None:
+        self.kept = kept
         self._write = write
         self._seconds = seconds
         self._written = 0.0
@@ -71,6 +79,7 @@ class Jobs:
     """The jobs of one service.
 
     ``runners`` runs each kind: it is given the request and a `Watch`, and returns what writes the outcome.
+    In ``folder`` each job has one of its own while it hasn't ended.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class Jobs:
         repository: Repository,
         runners: Mapping[str, Runner],
         *,
+        folder: Path,
         new_id: Callable[[str], str],
         workers: int,
         most_waiting: int,
@@ -85,6 +95,7 @@ class Jobs:
     ) -> None:
         self._repository = repository
         self._runners = runners
+        self._folder = folder
         self._new_id = new_id
         self._seconds = progress_seconds
         self._most_waiting = most_waiting
@@ -100,7 +111,13 @@ class Jobs:
                 self._end(job, "failed", INTERRUPTED)
             else:
                 self._repository.requeue_job(job.id)
-        for job in self._repository.jobs_in("queued"):
+        kept = list(self._folder.glob("*"))
+        waiting = self._repository.jobs_in("queued")
+        unfinished = {job.id for job in (*waiting, *self._repository.jobs_in("running"))}
+        for folder in kept:
+            if folder.name not in unfinished:
+                shutil.rmtree(folder, ignore_errors=True)
+        for job in waiting:
             self._pool.submit(self._run, job)
 
     def close(self) -> None:
@@ -149,9 +166,13 @@ class Jobs:
         return reply
 
     def _run(self, job: JobRecord) -> None:
-        watch = Watch(lambda done, of: self._repository.progress_job(job.id, done, of), self._seconds)
+        progress = functools.partial(self._repository.progress_job, job.id)
+        watch = Watch(progress, self._seconds, self._folder / job.id)
         with self._lock:
-            if self._closing.is_set() or not self._repository.begin_job(job.id):
+            if self._closing.is_set():
+                return
+            if not self._repository.begin_job(job.id):
+                self._forget(job.id)
                 return
             self._running[job.id] = watch
         try:
@@ -168,6 +189,12 @@ class Jobs:
         finally:
             with self._lock:
                 del self._running[job.id]
+            self._forget(job.id)
+
+    def _forget(self, job: str) -> None:
+        """Remove what a job kept, once it has ended."""
+        if self.get(job).state in FINISHED:
+            shutil.rmtree(self._folder / job, ignore_errors=True)
 
     def _finish(self, job: JobRecord, made: Made) -> None:
         """Write what a job made and that it succeeded, unless it was cancelled meanwhile."""

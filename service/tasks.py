@@ -24,6 +24,7 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.release import Release, release_files
+from ruleedit.retrain import CheckpointFolder
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD
 from ruleedit.tables import encode, infer_schema, target_codes
@@ -138,6 +139,10 @@ class Tasks:
             truth=table.truth,
             strategy=request["strategy"],
             seed=request["seed"],
+            # What earlier versions put in the queue says nothing of these.
+            prove=request.get("prove", False),
+            groups=request.get("groups"),
+            checkpoints=None if watch.kept is None else CheckpointFolder(watch.kept),
             watch=watch,
         )
         watch.check()

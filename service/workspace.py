@@ -26,8 +26,9 @@ from ruleedit.findings import findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
+from ruleedit.inforce import check_mode
 from ruleedit.models import TableModel
-from ruleedit.release import MODES
+from ruleedit.retrain.report import subgroups
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.tables import encode
@@ -129,6 +130,7 @@ class Workspace:
         self._jobs = Jobs(
             self._repository,
             self.tasks.runners,
+            folder=settings.data_dir / "jobs",
             new_id=new_id,
             workers=settings.workers,
             most_waiting=settings.most_jobs,
@@ -476,11 +478,14 @@ class Workspace:
         strategy: str | None = None,
         dataset: str | None = None,
         seed: int = 0,
+        prove: bool = False,
+        groups: Sequence[str] | None = None,
         expires: datetime | None = None,
     ) -> dict[str, Any]:
         """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open.
 
-        At ``expires`` the release that served before serves again.
+        ``prove`` and ``groups`` are `put_in_force`'s. At ``expires`` the release that served before
+        serves again.
         """
         request: dict[str, Any] = {
             "ruleset": ruleset,
@@ -490,16 +495,15 @@ class Workspace:
             "strategy": strategy,
         }
         request |= {"dataset": dataset, "seed": seed, "expires": None if expires is None else text_of(expires)}
+        request |= {"prove": prove, "groups": None if groups is None else list(groups)}
         with self._once.attempt("release", request) as attempt:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
             self.workflow.check_expiry(request["expires"])
             record = self._ruleset(ruleset)
             draft = self._shelf.draft(ruleset, revision or record.head)
-            if mode not in MODES:
-                raise Refused(f"no mode {mode!r}{did_you_mean(mode, MODES)}")
-            if strategy is not None and mode != "retrain":
-                raise Refused(f"the mode {mode!r} has no strategy; retrain has")
+            check_mode(mode, strategy, prove)
+            subgroups(draft.schema, groups)
             refuse_open(draft.rules, draft.schema)
             table = self.dataset(dataset or self._training_table(record))["id"]
             return self._submit(attempt, "release", request | {"revision": draft.revision, "dataset": table}, by)

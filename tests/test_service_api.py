@@ -674,6 +674,9 @@ def test_a_release_has_its_report(api: Api, made: Made) -> None:
         ({"dataset": "none"}, 422, "unknown-dataset"),
         ({"mode": "overlay"}, 422, "refused"),
         ({"strategy": "greedy"}, 422, "refused"),
+        ({"prove": True}, 422, "refused"),
+        ({"groups": ["age"]}, 422, "refused"),
+        ({"groups": ["nothing"]}, 422, "unknown-feature"),
         ({"name": "../x"}, 422, "request-invalid"),
         ({"name": "a b"}, 422, "request-invalid"),
         ({"name": "x\n"}, 422, "request-invalid"),
@@ -717,6 +720,18 @@ def test_a_retrained_release_answers_by_its_model(api: Api, ruleset: dict[str, A
     assert report["trainings"] >= 1
     api.activate(release)
     assert api.decide("retrained", WITHOUT_JOB).json()["decisions"][0]["by"] == "retrained"
+
+
+@pytest.mark.parametrize("mode", ["graft", "retrain"])
+def test_trees_that_answer_are_proved_on_request(api: Api, ruleset: dict[str, Any], mode: str) -> None:
+    """The report has the proof, and the groups that were asked for; without asking it has no proof."""
+    api.edit(ruleset["id"], "new IF age < 22 AND job is missing THEN yes")
+    release = api.released(ruleset["id"], "proved", mode, prove=True, groups=["member"])
+    report = api.get(f"/v1/releases/{release}").json()["report"]
+    assert "proof" in report
+    assert {group["feature"] for group in report["outside"]["groups"]} == {"member"}
+    plain = api.released(ruleset["id"], "unproved", mode)
+    assert "proof" not in api.get(f"/v1/releases/{plain}").json()["report"]
 
 
 def test_activate_and_roll_back(api: Api, ruleset: dict[str, Any]) -> None:

@@ -35,12 +35,14 @@ def made(**result: Any) -> Made:
 class Bench:
     """Jobs over a real database, with runners that a test gives."""
 
-    def __init__(self, where: Path | str, **runners: Runner) -> None:
+    def __init__(self, where: Path | str, folder: Path, **runners: Runner) -> None:
+        self.folder = folder
         self.repository = Repository(where)
         numbers = itertools.count(1)
         self.jobs = Jobs(
             self.repository,
             runners,
+            folder=folder,
             new_id=lambda kind: f"{kind}-{next(numbers)}",
             workers=1,
             most_waiting=50,
@@ -78,8 +80,8 @@ class Bench:
 
 
 @pytest.fixture
-def bench(where: Path | str) -> Iterator[Bench]:
-    """Jobs that count, fail, or wait to be let go."""
+def bench(where: Path | str, tmp_path: Path) -> Iterator[Bench]:
+    """Jobs that count, fail, keep something, or wait to be let go."""
     entered, released = threading.Event(), threading.Event()
 
     def count(request: dict[str, Any], watch: Watch) -> Made:
@@ -99,7 +101,16 @@ def bench(where: Path | str) -> Iterator[Bench]:
             watch(0, 1)
         return made()
 
-    found = Bench(where, count=count, refuse=refuse, crash=crash, hold=hold)
+    def keep(request: dict[str, Any], watch: Watch) -> Made:
+        assert watch.kept is not None
+        watch.kept.mkdir(parents=True, exist_ok=True)
+        done = len(list(watch.kept.iterdir()))
+        (watch.kept / str(done)).touch()
+        if request["holds"]:
+            hold(request, watch)
+        return made(done_before=done)
+
+    found = Bench(where, tmp_path / "jobs", count=count, refuse=refuse, crash=crash, hold=hold, keep=keep)
     found.entered, found.released = entered, released  # type: ignore[attr-defined]
     yield found
     released.set()
@@ -186,11 +197,11 @@ def test_an_unknown_job_is_refused(bench: Bench) -> None:
         bench.cancel("none")
 
 
-def left_by_a_kill(bench: Bench, name: str, state: str, attempts: int = 0) -> None:
+def left_by_a_kill(bench: Bench, name: str, state: str, attempts: int = 0, kind: str = "count") -> None:
     """A job as a killed process leaves it."""
-    request = {"to": 2, "by": LOCAL.to_json()}
+    request = {"to": 2, "holds": False, "by": LOCAL.to_json()}
     with bench.repository.change(LOCAL) as change:
-        change.add(JobRecord(name, "2026-01-01T00:00:00.000Z", "count", request, state, attempts=attempts))  # type: ignore[arg-type]
+        change.add(JobRecord(name, "2026-01-01T00:00:00.000Z", kind, request, state, attempts=attempts))  # type: ignore[arg-type]
         change.happened(Happened("test", name))
 
 
@@ -202,6 +213,31 @@ def test_a_restart_takes_up_what_was_queued_and_what_was_running(bench: Bench) -
     assert [bench.ended(name).result for name in ("old-1", "old-2")] == [{"counted": 2}] * 2
     assert [bench.jobs.get(name).attempts for name in ("old-1", "old-2")] == [2, 1]
     assert bench.actions() == ["test", "test", "count", "count"]
+
+
+def test_what_a_job_kept_is_there_when_it_is_begun_again_and_gone_when_it_has_ended(bench: Bench) -> None:
+    """Of two jobs that a kill left running, each finds its own; whatever else is there is of no job that goes on."""
+    for name, of_kind in (("old-1", 2), ("old-2", 5), ("ended", 1)):
+        (bench.folder / name).mkdir(parents=True)
+        for number in range(of_kind):
+            (bench.folder / name / str(number)).touch()
+    for name in ("old-1", "old-2"):
+        left_by_a_kill(bench, name, "running", 1, kind="keep")
+    bench.jobs.start()
+    assert [bench.ended(name).result for name in ("old-1", "old-2")] == [{"done_before": 2}, {"done_before": 5}]
+    bench.close()
+    assert list(bench.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("stop", ["cancel", "close"])
+def test_what_a_stopped_job_kept_stays_for_the_next_start_alone(bench: Any, stop: str) -> None:
+    """A cancelled job never goes on; one that a graceful stop interrupted does."""
+    job = bench.submit("keep", {"holds": True})
+    bench.entered.wait(WAIT)
+    if stop == "cancel":
+        bench.cancel(job.id)
+    bench.jobs.close()
+    assert [folder.name for folder in bench.folder.iterdir()] == ([] if stop == "cancel" else [job.id])
 
 
 def test_a_job_that_ends_the_service_each_time_is_given_up(bench: Bench) -> None:

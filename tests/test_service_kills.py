@@ -255,16 +255,27 @@ def test_a_retraining_job_killed_at_any_step_goes_on(tmp_path: Path, count: Call
     assert made > 2
 
 
-def test_a_killed_process_leaves_its_job_to_the_next(tmp_path: Path) -> None:
-    """kill -9 in the middle of a retraining: it has succeeded soon after the next start, and once."""
+def test_a_killed_retraining_goes_on_where_it_was(tmp_path: Path) -> None:
+    """kill -9 once a training is done: the next start finds that one, and the release is as one that nobody cut off."""
     (ruleset,), _ = prepared(tmp_path / "data")
+    asked = {"ruleset": ruleset, "name": "small", "mode": "retrain", "strategy": "adaptive"}
     with process(tmp_path, tmp_path) as (running, api):
-        job = api.post("/v1/releases", json={"ruleset": ruleset, "name": "small", "mode": "retrain"})
-        while api.get(job.headers["Location"]).json()["state"] == "queued":
-            time.sleep(0.01)
+        api.result("/v1/releases", asked)
+        job = api.post("/v1/releases", json=asked)
+        kept = tmp_path / "data" / "jobs" / job.json()["id"]
+        while not list(kept.glob("*.model.txt")):
+            time.sleep(0.005)
         running.send_signal(signal.SIGKILL)
         running.wait(30)
+    first = {file.name: file.stat().st_ino for file in kept.glob("*.model.txt")}
+    seen: dict[str, int] = {}
     with process(tmp_path, tmp_path) as (_, api):
         assert api.decide("small", ROW).status_code == 200
+        while api.get(job.headers["Location"]).json()["state"] not in FINISHED:
+            with contextlib.suppress(FileNotFoundError):
+                seen |= {file.name: file.stat().st_ino for file in kept.glob("*.model.txt")}
         assert api.ended(job)["state"] == "succeeded"
-        assert len(api.get("/v1/releases").json()["items"]) == 2
+        assert {name: seen[name] for name in first} == first
+        assert not kept.exists()
+        cut, whole = api.get("/v1/audit", params={"action": "make release", "limit": 2}).json()["items"]
+        assert cut["payload"]["hashes"] == whole["payload"]["hashes"]

@@ -331,6 +331,14 @@ class ReleaseAsked(Asked):
     name: Annotated[str, Field(pattern=RELEASE_NAME)] = Field(description="The name under which it will decide.")
     dataset: Id | None = Field(default=None, description="The model's own unless given.")
     seed: Seed = 0
+    prove: bool = Field(
+        default=False,
+        description="Prove of every rule that the trees answer as it asks, or show a row where they don't; for retrain "
+        "and graft. A retraining is taught what was found first.",
+    )
+    groups: Annotated[list[Name], Field(max_length=20)] | None = Field(
+        default=None, description="Features by whose values the report parts what changed; those of few values if null."
+    )
     expires: Moment | None = Field(
         default=None, description="When it stops serving, and what served before serves again: for an emergency."
     )

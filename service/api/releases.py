@@ -35,6 +35,8 @@ def make_release(work: Work, by: By, asked: ReleaseAsked, response: Response) ->
         strategy=asked.strategy,
         dataset=asked.dataset,
         seed=asked.seed,
+        prove=asked.prove,
+        groups=asked.groups,
         expires=asked.expires,
     )
     return accepted(job, response)
