@@ -16,13 +16,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from ruleedit.errors import RuleEditError
 from service.errors import StepFailed
 from service.jobs import Watch
 
 Found = TypeVar("Found")
+#: What a step calls with the steps done and all of them.
+Progress: TypeAlias = Callable[..., None]
 #: Seconds between two looks at whether the work was stopped or its time is up.
 _LOOK = 0.1
 _CONTEXT = multiprocessing.get_context("forkserver")

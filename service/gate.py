@@ -86,6 +86,7 @@ class Gate:
             "requests": Lane("requests", settings.most_at_once, settings.most_waiting, 1),
             "decisions": Lane("requests for decisions", settings.most_deciding, 0, 1),
             "uploads": Lane("uploads", settings.most_uploading, settings.most_waiting, 5),
+            "looks": Lane("rows looked at closely", settings.most_looking, settings.most_waiting, 5),
             "streams": Lane("streams of events", settings.most_following, 0, 5),
         }
 
@@ -205,6 +206,8 @@ class Gate:
             return self._lanes["decisions"]
         if path.endswith("/events"):
             return self._lanes["streams"]
+        if path.startswith("/v1/rulesets/") and path.endswith("/local"):
+            return self._lanes["looks"]
         return self._lanes["uploads" if _is_upload(scope, headers) else "requests"]
 
     async def _body(self, scope: Scope, headers: Sent, receive: Receive) -> Receive:

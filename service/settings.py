@@ -59,6 +59,8 @@ class Settings:
         extracted from and retrained with within half of it; the rest is what libraries reserve and don't use.
     job_seconds
         Seconds that such a process has: retraining a large model takes minutes, so what takes hours hangs.
+    look_seconds
+        Seconds for looking at one row closely: the search ends by itself after some, so what takes longer hangs.
     body_seconds
         Seconds between two parts of a body: a connection that sends nothing must not hold a place for ever.
     most_at_once
@@ -69,6 +71,8 @@ class Settings:
         Requests for decisions at once: at half a millisecond each the last one still answers in a fifth of a second.
     most_uploading
         Uploads read at once: each may take as much memory as a process that reads one.
+    most_looking
+        Rows looked at closely at once: each takes a processor for up to some seconds.
     most_following
         Streams of events at once: each is an open connection.
     inline_rows
@@ -146,11 +150,13 @@ class Settings:
     child_seconds: float = 120.0
     job_memory: int = 16 * 1024 * MIB
     job_seconds: float = 6 * 3_600.0
+    look_seconds: float = 60.0
     body_seconds: float = 20.0
     most_at_once: int = 40
     most_waiting: int = 200
     most_deciding: int = 256
     most_uploading: int = 2
+    most_looking: int = 2
     most_following: int = 100
     inline_rows: int = 16
     progress_seconds: float = 0.25

@@ -34,6 +34,7 @@ from service.children import Children
 from service.drift import Reference
 from service.errors import UnknownModel, UnknownRuleSet
 from service.jobs import Made, Runner, Watch
+from service.settings import MIB
 from service.shelf import Shelf
 from service.store.change import Change
 from service.store.files import Files
@@ -93,6 +94,7 @@ class Tasks:
             table.rows,
             method=request["method"] or DEFAULT_METHOD,
             max_clauses=request["max_clauses"],
+            **_limits(request),
             seed=request["seed"],
             probabilities=request["probabilities"],
             ground=self._ground(request["ground"]),
@@ -234,6 +236,13 @@ def _put_in_force(
     if found.mode == "retrain" and truth is not None:
         found = with_plain_retraining(found, rows, truth, seed=seed)
     return found
+
+
+def _limits(request: dict[str, Any]) -> dict[str, Any]:
+    """The limits of an extraction; a job that an older version queued has none."""
+    memory = request.get("memory")
+    limits = {name: request.get(name) for name in ("max_iterations", "seconds")}
+    return limits | {"stability": request.get("stability", 0), "memory": None if memory is None else memory * MIB}
 
 
 def _schema(request: dict[str, Any]) -> Schema | None:

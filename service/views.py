@@ -57,7 +57,9 @@ def fidelity_view(found: Extraction) -> dict[str, Any]:
     """How far the rules agree with the model, on held-out rows where there are any, and where they don't."""
     measured = (found.holdout or found.train).to_json()
     missed = None if found.unexplained is None else found.unexplained.to_json()
-    return {"fidelity": measured, "unexplained": missed, "notes": list(found.notes)}
+    stable = None if found.stability is None else dict(found.stability)
+    said = {"cut": found.cut, "notes": list(found.notes), "stability": stable}
+    return {"fidelity": measured, "unexplained": missed, **said}
 
 
 def history_view(draft: Draft, moments: dict[str, str]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ gives it (`service.views`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
@@ -17,6 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from ruleedit.bundle import Bundle, Choices, bundle
 from ruleedit.compare import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
+from ruleedit.decisions import row_warnings
 from ruleedit.doubts import authors, doubts
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
@@ -43,10 +44,11 @@ from service.inspection import inspect_model, inspect_table
 from service.jobs import Jobs, Watch
 from service.keys import Keys
 from service.ledger import ChainLedger
+from service.local import look
 from service.once import Attempt, Once
 from service.people import Person, Role
 from service.schedule import Chore, Schedule, run
-from service.scoring import Scoring, Serving
+from service.scoring import Scoring, Serving, encode_records
 from service.settings import Settings
 from service.shelf import EncodedTable, Shelf, truth_or_none
 from service.store.change import Record
@@ -126,6 +128,7 @@ class Workspace:
         self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
         children = Children(settings.job_memory, settings.job_seconds)
+        self._looking = Children(settings.job_memory, settings.look_seconds)
         self.tasks = Tasks(self._repository, self._files, self._shelf, new_id, children)
         self._jobs = Jobs(
             self._repository,
@@ -280,14 +283,19 @@ class Workspace:
         by: Person,
         method: str | None = None,
         max_clauses: int | None = None,
+        max_iterations: int | None = None,
+        seconds: float | None = None,
+        memory: int | None = None,
+        stability: int = 0,
         probabilities: bool = False,
         ground: str | None = None,
         seed: int = 0,
         dataset: str | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
-        """Summarise a model in a few rules, as a job."""
-        request = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
+        """Summarise a model in a few rules, as a job; ``memory`` is in MiB, the limits are `ruleedit.surrogate`'s."""
+        request: dict[str, Any] = {"model": model, "dataset": dataset, "method": method, "max_clauses": max_clauses}
+        request |= {"max_iterations": max_iterations, "seconds": seconds, "memory": memory, "stability": stability}
         request |= {"probabilities": probabilities, "ground": ground, "seed": seed, "name": name}
         with self._once.attempt("extract", request) as attempt:
             if attempt.earlier is None:
@@ -389,6 +397,15 @@ class Workspace:
                 return ruleset_view(self._ruleset(name), draft)
             happened = Happened("settle conflicts", name, reason, how)
             return self._advance(attempt, name, draft, [settled], happened, by)
+
+    def local(self, name: str, row: Mapping[str, Any], revision: str | None = None, *, seed: int = 0) -> dict[str, Any]:
+        """One JSON row as a revision's rules and their model see it; raises as `service.scoring.Encoder` does."""
+        record = self._ruleset(name)
+        draft = self._shelf.draft(name, revision or record.head)
+        encoded = encode_records([row], draft.schema)
+        view = look(self._looking, self._shelf.model(record.model), encoded[0], draft.rules, seed=seed)
+        warnings = row_warnings(encoded, draft.schema)[0]
+        return {"revision": draft.revision, **view.to_json(), "warnings": warnings}
 
     def impact(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
         """What the hard overlay of a revision would change on a data set, the model's own unless another is named."""

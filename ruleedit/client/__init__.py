@@ -13,10 +13,25 @@ Every error of the service is an `ruleedit.errors.ApiError` with its code. Creat
 Idempotency-Key, so that a further try after a lost answer makes nothing twice.
 """
 
-from ruleedit.client.answers import Conflict, Dataset, Decision, Decisions, Impact, Job, Model, Release, Rule, RuleSet
+from ruleedit.client.answers import (
+    Change,
+    Conflict,
+    Dataset,
+    Decision,
+    Decisions,
+    Impact,
+    Job,
+    LocalView,
+    Model,
+    Nearest,
+    Release,
+    Rule,
+    RuleSet,
+)
 from ruleedit.client.resources import Client
 
 __all__ = [
+    "Change",
     "Client",
     "Conflict",
     "Dataset",
@@ -24,7 +39,9 @@ __all__ = [
     "Decisions",
     "Impact",
     "Job",
+    "LocalView",
     "Model",
+    "Nearest",
     "Release",
     "Rule",
     "RuleSet",

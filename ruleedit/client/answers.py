@@ -124,6 +124,82 @@ class Conflict(_Answer):
 
 
 @dataclass(frozen=True)
+class Change(_Answer):
+    """The smallest change of a row after which ``outcome`` is answered; ``values`` are (old, new) by feature.
+
+    ``least`` says that no smaller change is enough; where it is False the search ended at its limit.
+    """
+
+    outcome: str
+    values: Mapping[str, tuple[float | str | None, float | str | None]]
+    distance: float
+    least: bool
+
+    @classmethod
+    def of(cls, raw: Json) -> Change:
+        """Read an answer."""
+        values = {name: (value["from"], value["to"]) for name, value in raw["changes"].items()}
+        return cls(raw, raw["outcome"], values, raw["distance"], raw["least"])
+
+
+@dataclass(frozen=True)
+class Nearest(_Answer):
+    """The rule of another class that is nearest to a row; ``fails`` are its clauses that are false.
+
+    ``rule`` is None for the default; ``held`` are the rules ahead of it that hold the row.
+    """
+
+    outcome: str
+    rule: str | None
+    fails: tuple[str, ...]
+    held: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> Nearest:
+        """Read an answer."""
+        return cls(raw, raw["outcome"], raw["rule"], tuple(raw["fails"]), tuple(raw["held"]))
+
+
+@dataclass(frozen=True)
+class LocalView(_Answer):
+    """One row as the rules and the model see it.
+
+    ``rule`` decides by the rules, None is the default; ``outcome`` is what it says, None where it
+    leaves the row to the model. ``around`` is the rule by which the model answers near the row. A
+    change is None where none was found.
+    """
+
+    rule: str | None
+    outcome: str | None
+    model_outcome: str
+    nearest: tuple[Nearest, ...]
+    rules_change: Change | None
+    model_change: Change | None
+    around: str | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, raw: Json) -> LocalView:
+        """Read an answer."""
+        rules, model = raw["rules"], raw["model"]
+        return cls(
+            raw=raw,
+            rule=rules["rule"],
+            outcome=rules["outcome"],
+            model_outcome=model["outcome"],
+            nearest=tuple(map(Nearest.of, rules["nearest"])),
+            rules_change=_change(rules["change"]),
+            model_change=_change(model["change"]),
+            around=None if model["around"] is None else model["around"]["text"],
+            warnings=tuple(raw["warnings"]),
+        )
+
+
+def _change(raw: Json | None) -> Change | None:
+    return None if raw is None else Change.of(raw)
+
+
+@dataclass(frozen=True)
 class Release(_Answer):
     """A model with the edits in force in one mode; ``report`` is what putting it in force measured."""
 

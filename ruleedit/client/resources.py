@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ruleedit.client.answers import Conflict, Dataset, Decisions, Impact, Job, Model, Release, RuleSet
+from ruleedit.client.answers import Conflict, Dataset, Decisions, Impact, Job, LocalView, Model, Release, RuleSet
 from ruleedit.client.transport import Transport
 from ruleedit.errors import ApiUnreachable, JobFailed
 
@@ -180,7 +180,11 @@ class RuleSets:
         self._jobs = jobs
 
     def extract(self, model: str, **more: Any) -> RuleSet:
-        """Summarise a model in rules and wait; ``more`` as in the API: max_clauses, method, seed, dataset, name."""
+        """Summarise a model in rules and wait.
+
+        ``more`` as in the API: max_clauses, method, max_iterations, seconds, memory (MiB), stability,
+        probabilities, ground, seed, dataset, name.
+        """
         answer = self._transport.post("/v1/rulesets", {"model": model, **more})
         return self.get(self._jobs.result(answer, "ruleset"))
 
@@ -208,6 +212,11 @@ class RuleSets:
         """What the hard overlay of this revision would change on a data set, the model's own unless one is named."""
         path = f"/v1/rulesets/{ruleset.id}/impact"
         return Impact.of(self._transport.get(path, dataset=dataset, revision=ruleset.revision))
+
+    def local(self, ruleset: RuleSet, row: Mapping[str, Any], *, seed: int = 0) -> LocalView:
+        """Look at one row closely: what this revision and the model answer, and the smallest change of each answer."""
+        body = {"row": dict(row), "revision": ruleset.revision, "seed": seed}
+        return LocalView.of(self._transport.send("POST", f"/v1/rulesets/{ruleset.id}/local", json=body).json())
 
     def conflicts(self, ruleset: RuleSet) -> tuple[Conflict, ...]:
         """The conflicts of this revision, settled or not."""

@@ -45,6 +45,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/rulesets/{ruleset}": _READ,
     "POST /v1/rulesets/{ruleset}/edits": _EDIT,
     "POST /v1/rulesets/{ruleset}/resolutions": _EDIT,
+    "POST /v1/rulesets/{ruleset}/local": _READ,
     "GET /v1/rulesets/{ruleset}/impact": _READ,
     "GET /v1/rulesets/{ruleset}/conflicts": _READ,
     "GET /v1/rulesets/{ruleset}/history": _READ,

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ruleedit.surrogate.stability import MOST_EXTRACTIONS
 from ruleedit.training import LARGEST_SEED
 from service.people import Role
 
@@ -124,11 +125,25 @@ class ModelBody(Told):
 class RuleSetAsked(Asked):
     """Summarise a model in a few rules."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"model": "model-1", "max_clauses": 16}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"model": "model-1", "max_clauses": 16}, {"model": "model-1", "seconds": 10.0}]}
+    )
 
     model: Id
     max_clauses: Annotated[int, Field(ge=1, le=10_000)] | None = None
     method: Annotated[str, Field(max_length=40)] | None = None
+    max_iterations: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="Rounds of column generation and of refinement at most."
+    )
+    seconds: Annotated[float, Field(gt=0.0, le=86_400.0)] | None = Field(
+        default=None, description="End the search after so long; the result so far says so, and needn't come out again."
+    )
+    memory: Annotated[int, Field(ge=1, le=1_048_576)] | None = Field(
+        default=None, description="MiB that the search may take beside the rows; with less it looks at fewer of them."
+    )
+    stability: Annotated[int, Field(ge=0, le=MOST_EXTRACTIONS)] = Field(
+        default=0, description="Extract so often again from other rows, to say how stable each rule is."
+    )
     probabilities: bool = Field(default=False, description="Outcomes are the model's mean probabilities.")
     ground: Id | None = Field(default=None, description="A rule set whose asserted rules are carried over.")
     seed: Seed = 0
@@ -203,6 +218,92 @@ class ResolutionAsked(Asked):
     )
     reason: Reason = ""
     author: Author = ""
+
+
+class LocalAsked(BaseModel):
+    """One row to look at closely."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"examples": [{"row": {"age": 25, "income": 31000, "job": None}}]},
+    )
+
+    row: dict[str, Any] = Field(
+        description="Every feature of the model by name; null is missing, columns that the model doesn't know are "
+        "ignored. A number is a JSON number."
+    )
+    revision: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="The present one unless given."
+    )
+    seed: Seed = 0
+
+
+class FromTo(Told):
+    """A value as it is and as it would be; null is missing, or a category never seen."""
+
+    old: float | str | None = Field(alias="from")
+    to: float | str | None
+
+
+class LocalChangeBody(Told):
+    """The smallest change of the row after which something else is answered."""
+
+    outcome: str = Field(description="What is answered then.")
+    changes: dict[str, FromTo]
+    distance: float = Field(
+        description="Standard deviations, plus 1 for each category that changes or value filled in."
+    )
+    least: bool = Field(description="Whether it is proved that no smaller change is enough.")
+
+
+class NearestRuleBody(Told):
+    """The rule of another class that needs the least change to cover the row."""
+
+    outcome: str
+    rule: str | None = Field(description="Null is the default.")
+    text: str | None
+    fails: list[str] = Field(description="Its clauses that are false for the row.")
+    held: list[str] = Field(description="Rules ahead of it that hold the row and say something else.")
+    distance: float
+
+
+class ByRulesBody(Told):
+    """What the rules say of the row."""
+
+    rule: str | None = Field(description="The rule that decides; null is the default.")
+    text: str | None
+    outcome: str | None = Field(description="Null where the rules leave the row to the model.")
+    nearest: list[NearestRuleBody]
+    change: LocalChangeBody | None
+
+
+class AroundBody(Told):
+    """The rule by which the model answers around the row (LORE)."""
+
+    text: str
+    rows: int = Field(description="Rows made near the row that the rule holds.")
+    precision: float = Field(description="The share of these that the model answers as the rule says.")
+    others: list[str] = Field(description="Rules with another outcome of which the row fails the fewest conditions.")
+
+
+class ByModelBody(Told):
+    """What the model says of the row."""
+
+    outcome: str
+    change: LocalChangeBody | None = Field(description="Null where none was found.")
+    around: AroundBody | None = Field(description="Null where it answers all alike around the row.")
+
+
+class LocalBody(Told):
+    """One row as the rules and the model see it."""
+
+    revision: str
+    rules: ByRulesBody
+    model: ByModelBody
+    warnings: list[str] = Field(
+        description="What to beware of: missing values, unseen categories, numbers out of range."
+    )
 
 
 class RuleImpactBody(Told):

@@ -16,6 +16,8 @@ from service.api.bodies import (
     HistoryBody,
     ImpactBody,
     JobBody,
+    LocalAsked,
+    LocalBody,
     PageOf,
     ResolutionAsked,
     RuleSetAsked,
@@ -24,6 +26,7 @@ from service.api.bodies import (
 )
 from service.api.common import (
     ETAG,
+    JSON_BODY,
     LOCATION,
     ONCE,
     WRITE,
@@ -61,6 +64,10 @@ def make_ruleset(work: Work, by: By, asked: RuleSetAsked, response: Response) ->
         by=by,
         method=asked.method,
         max_clauses=asked.max_clauses,
+        max_iterations=asked.max_iterations,
+        seconds=asked.seconds,
+        memory=asked.memory,
+        stability=asked.stability,
         probabilities=asked.probabilities,
         ground=asked.ground,
         seed=asked.seed,
@@ -156,6 +163,21 @@ def resolve_conflicts(
         reason=asked.reason,
     )
     return tagged(found, response)
+
+
+@router.post(
+    "/{ruleset}/local",
+    response_model=LocalBody,
+    dependencies=JSON_BODY,
+    responses=refuses(400, 404, 413, 415),
+    summary="Look at one row closely",
+)
+def look_closely(work: Work, ruleset: str, asked: LocalAsked) -> dict[str, Any]:
+    """Which rule decides a row, what it lacks for each other class, and the smallest change of each answer.
+
+    It takes up to some seconds in a process of its own; 422 `step-failed` where that needs more than it is given.
+    """
+    return work.local(ruleset, asked.row, asked.revision, seed=asked.seed)
 
 
 @router.get("/{ruleset}/impact", response_model=ImpactBody, responses=refuses(404), summary="Preview the impact")
