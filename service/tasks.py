@@ -32,13 +32,13 @@ from ruleedit.training import train
 from ruleedit.workflow import extract_rules
 from service.children import Children
 from service.drift import Reference
-from service.errors import UnknownModel, UnknownRuleSet
+from service.errors import UnknownDataset, UnknownModel, UnknownRuleSet
 from service.jobs import Made, Runner, Watch
 from service.settings import MIB
 from service.shelf import Shelf
 from service.store.change import Change
 from service.store.files import Files
-from service.store.records import Happened, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.records import Dataset, Happened, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
 from service.store.repository import Repository
 from service.views import fidelity_view
 
@@ -65,14 +65,14 @@ class Tasks:
         frame = self._shelf.frame(request["dataset"])
         known = _schema(request) or infer_schema(frame, request["target"])
         more = {"thresholds": request["thresholds"], "seed": request["seed"]}
-        model = self._children.call(train, frame, known, watch=watch, **more)
-        return self._keep_model(request, model, frame, watch)
+        return self._keep_model(request, *self._children.call(_trained, frame, known, watch=watch, **more), watch)
 
     def adopt(self, request: dict[str, Any], watch: Watch) -> Made:
         """Take over a LightGBM model file with a data set that it can answer."""
         frame = self._shelf.frame(request["dataset"])
         watch(0, 1)
-        model = adopt(
+        made = self._children.call(
+            _adopted,
             read_text(self._files.path(request["file"]), "a LightGBM model as text"),
             frame,
             request["target"],
@@ -80,8 +80,9 @@ class Tasks:
             classes=request["classes"],
             thresholds=request["thresholds"],
             seed=request["seed"],
+            watch=watch,
         )
-        return self._keep_model(request, model, frame, watch)
+        return self._keep_model(request, *made, watch)
 
     def extract(self, request: dict[str, Any], watch: Watch) -> Made:
         """Extract a rule set from a model's answers on a data set."""
@@ -182,25 +183,24 @@ class Tasks:
         described = Reference.of(found, table.rows, table.outcomes).to_json()
         return self._files.put(io.BytesIO(json.dumps(described).encode()), ".json")
 
-    def _keep_model(self, request: dict[str, Any], model: TableModel, frame: pd.DataFrame, watch: Watch) -> Made:
+    def _keep_model(self, request: dict[str, Any], model: TableModel, held_out: dict[str, Any], watch: Watch) -> Made:
         watch.check()
-        rows, truth = encode(frame, model.schema), target_codes(frame, model.schema)
-        held = model.holdout
+        dataset = self._repository.get(Dataset, request["dataset"], UnknownDataset)
         summary = {
             "schema": model.schema.to_json(),
             "thresholds": dict(zip(model.schema.classes, model.thresholds, strict=True)),
             "seed": model.seed,
             "adopted": model.adopted,
             "hash": model.file.hash,
-            "rows": len(rows),
-            "holdout": holdout_metrics(model, rows[held], truth[held]),
+            "rows": dataset.rows,
+            "holdout": held_out,
             "notes": list(model.notes),
         }
         made = ModelRecord(
             id=self._new_id("model"),
             created=self._repository.moment(),
             name=request["name"] or request["target"],
-            dataset=request["dataset"],
+            dataset=dataset.id,
             target=model.schema.target,
             folder=self._files.put_folder(model_files(model)),
             summary=summary,
@@ -226,6 +226,25 @@ def of_request(request: dict[str, Any]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """The versions of what a model's bytes depend on."""
     return {name: importlib.metadata.version(name) for name in ("ruleedit", "lightgbm", "numpy")}
+
+
+def _trained(frame: pd.DataFrame, schema: Schema, **more: Any) -> tuple[TableModel, dict[str, Any]]:
+    """Train a model, and measure it on the rows held out."""
+    return _measured(train(frame, schema, **more), frame)
+
+
+def _adopted(
+    text: str, frame: pd.DataFrame, target: str, *, progress: Callable[[int, int], None], **more: Any
+) -> tuple[TableModel, dict[str, Any]]:
+    """Take over somebody's model, and measure it: here its trees answer many rows for the first time."""
+    found = _measured(adopt(text, frame, target, **more), frame)
+    progress(1, 1)
+    return found
+
+
+def _measured(model: TableModel, frame: pd.DataFrame) -> tuple[TableModel, dict[str, Any]]:
+    rows, truth = encode(frame, model.schema), target_codes(frame, model.schema)
+    return model, holdout_metrics(model, rows[model.holdout], truth[model.holdout])
 
 
 def _put_in_force(

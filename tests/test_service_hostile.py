@@ -137,6 +137,17 @@ def test_a_model_that_only_lightgbm_refuses_is_422_too(tmp_path: Path, model: st
             inspect_model(path, local(tmp_path, **limits))
 
 
+def test_a_model_is_taken_over_in_a_process_of_its_own(tmp_path: Path, model: str) -> None:
+    """There its trees answer a whole table for the first time: what that lacks in memory fails the job alone."""
+    with serving(tmp_path, job_memory=64 * 2**20) as api:
+        dataset = api.upload(small_table()).json()["id"]
+        form = {"dataset": dataset, "target": TARGET, "classes": '["no", "yes"]'}
+        job = api.ended(api.post("/v1/models", files={"file": ("m.txt", model.encode())}, data=form))
+        assert (job["state"], job["error"]["code"]) == ("failed", "step-failed")
+        assert api.get("/healthz").status_code == 200
+        assert api.get("/v1/models").json()["items"] == []
+
+
 # --- tables ----------------------------------------------------------------------------------
 
 
