@@ -162,6 +162,24 @@ class Preview:
         held = tuple(impact for impact in by_rule.values() if impact.covered)
         return self._glance(asked, undecided, held, edited)
 
+    def decided(self, rules: RuleSet) -> list[tuple[int, ...]]:
+        """The model's answers by class on the rows that each rule decides, in order; the default's last."""
+        free = self._all.copy()
+        counted = []
+        for rule in rules:
+            own = free & self._covered(rule.clauses) if rule.enabled else self._none
+            free ^= own
+            counted.append(self._answers(own))
+        return [*counted, self._answers(free)]
+
+    def answers_between(self, held: tuple[Clause, ...] | None, other: tuple[Clause, ...] | None) -> tuple[int, ...]:
+        """The model's answers by class on the rows that clauses hold and others don't; None holds no row."""
+        ours, theirs = (self._none if one is None else self._covered(one) for one in (held, other))
+        return self._answers(ours & ~theirs)
+
+    def _answers(self, bits: Bits) -> tuple[int, ...]:
+        return tuple(count(bits & own) for own in self._model)
+
     def _glance(self, asked: list[Bits], undecided: Bits, by_rule: tuple[RuleImpact, ...], edited: RuleSet) -> Glance:
         classes = self.schema.classes
         covered = np.bitwise_or.reduce(asked)

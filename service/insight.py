@@ -1,19 +1,20 @@
-"""What the workbench shows of a rule set on a table: figures of rules, features, drafts and single rows.
+"""What the workbench shows of a rule set on a table: figures of rules, features and drafts.
 
-Pure functions over encoded rows (n, features) and outcomes (n,) as places in schema order.
+Over encoded rows (n, features) and outcomes (n,) as places in schema order.
 """
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ruleedit.drafts import Draft
-from ruleedit.matching import Indices, Mask, Matrix, decide, outcome_codes, region_mask
+from ruleedit.matching import Indices, Mask, Matrix, outcome_codes
 from ruleedit.preview import Glance, Preview
-from ruleedit.regions import Region, rule_box
+from ruleedit.rules import Clause
 from ruleedit.schema import Feature, Schema
 
 #: Bars of a histogram: enough to see a shape, few enough to be read one by one.
@@ -22,7 +23,6 @@ BARS = 40
 MOST_GROUPS = 12
 #: Rows of a sample that is shown.
 SAMPLE = 50
-Counts = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -37,24 +37,6 @@ class Decided:
     covered: int
     outcomes: tuple[int, ...]
     agrees: float | None
-
-
-def decided(draft: Draft, rows: Matrix, outcomes: Indices) -> tuple[Decided, ...]:
-    """The figures of every rule in order, the default's last under the id ``""``."""
-    schema, rules = draft.schema, draft.rules
-    places = decide(rules, rows, schema)
-    wanted = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
-    size = len(rules.rules) + 1
-    counted = np.zeros((size, len(schema.classes)), dtype=np.intp)
-    np.add.at(counted, (np.where(places < 0, size - 1, places), outcomes), 1)
-    names = [*(rule.id for rule in rules), ""]
-    return tuple(_figures(name, counted[place], int(wanted[place])) for place, name in enumerate(names))
-
-
-def _figures(name: str, counted: Counts, wanted: int) -> Decided:
-    covered = int(counted.sum())
-    agrees = None if wanted < 0 or not covered else float(counted[wanted] / covered)
-    return Decided(name, covered, tuple(counted.tolist()), agrees)
 
 
 @dataclass(frozen=True)
@@ -136,15 +118,35 @@ class Effect:
     groups: dict[str, tuple[Group, ...]]
 
 
+@dataclass(frozen=True)
+class Reach:
+    """How one rule's region grows and shrinks by an edit: the model's answers there by class."""
+
+    gained_outcomes: tuple[int, ...]
+    lost_outcomes: tuple[int, ...]
+
+    @property
+    def gained(self) -> int:
+        """The rows that come in."""
+        return sum(self.gained_outcomes)
+
+    @property
+    def lost(self) -> int:
+        """The rows that go out."""
+        return sum(self.lost_outcomes)
+
+
 class Lens:
     """A table looked at through one base: the effect of any draft on it, fast enough to follow a slider.
 
     ``rows`` (n, features) are encoded, ``outcomes`` (n,) the model's own answers, ``truth`` (n,) the
-    true classes or None.
+    true classes or None. Every open page of a rule set looks through the same one, so one asks at a time.
     """
 
     def __init__(self, base: Draft, rows: Matrix, outcomes: Indices, truth: Indices | None) -> None:
-        self._schema = base.schema
+        self._lock = threading.Lock()
+        self._schema, self._rows, self._outcomes = base.schema, rows, outcomes
+        self._figures: dict[str, FeatureFigures] = {}
         self._names = groupable(base.schema)
         masks: dict[str, Mask] = {}
         self._labels: dict[str, tuple[str, str]] = {}
@@ -158,7 +160,8 @@ class Lens:
 
     def effect(self, draft: Draft) -> Effect:
         """What the hard overlay of a draft of the same base would change."""
-        found = self._preview.of(draft.rules)
+        with self._lock:
+            found = self._preview.of(draft.rules)
         after = self._before.astype(np.int64)
         for (old, new), count in found.flips.items():
             after[self._schema.classes.index(old)] -= count
@@ -170,6 +173,28 @@ class Lens:
             f1 = (_macro_f1(found.confusion_before), _macro_f1(found.confusion_after))
         honoured = (found.covered - found.changed) / found.covered if found.covered else None
         return Effect(found, shares, f1, honoured, self._groups(found))
+
+    def decided(self, draft: Draft) -> tuple[Decided, ...]:
+        """The figures of every rule in order, the default's last under the id ``""``."""
+        rules = draft.rules
+        with self._lock:
+            counted = self._preview.decided(rules)
+        wanted = outcome_codes([*(rule.outcome for rule in rules), rules.default], self._schema.classes)
+        names = [*(rule.id for rule in rules), ""]
+        return tuple(_figures(*one) for one in zip(names, counted, wanted.tolist(), strict=True))
+
+    def reach(self, before: Draft, after: Draft, rule: str) -> Reach:
+        """What an edit adds to a rule's region and takes from it."""
+        old, new = (_clauses(draft, rule) for draft in (before, after))
+        with self._lock:
+            return Reach(self._preview.answers_between(new, old), self._preview.answers_between(old, new))
+
+    def feature(self, name: str) -> FeatureFigures:
+        """How a feature's values lie; counted once. Raises `UnknownFeature`."""
+        with self._lock:
+            if name not in self._figures:
+                self._figures[name] = feature_figures(name, self._schema, self._rows, self._outcomes)
+            return self._figures[name]
 
     def _groups(self, found: Glance) -> dict[str, tuple[Group, ...]]:
         groups: dict[str, list[Group]] = {name: [] for name in self._names}
@@ -184,6 +209,17 @@ class Lens:
         return {name: tuple(members) for name, members in groups.items()}
 
 
+def _figures(name: str, outcomes: tuple[int, ...], wanted: int) -> Decided:
+    covered = sum(outcomes)
+    agrees = None if wanted < 0 or not covered else outcomes[wanted] / covered
+    return Decided(name, covered, outcomes, agrees)
+
+
+def _clauses(draft: Draft, rule: str) -> tuple[Clause, ...] | None:
+    """What a rule says; None where it isn't there or is disabled."""
+    return next((one.clauses for one in draft.rules if one.id == rule and one.enabled), None)
+
+
 def _macro_f1(table: npt.NDArray[np.int64]) -> float:
     """Macro F1 of a confusion (classes, classes) of truth and decision, over the classes that occur."""
     hit, said, true = np.diag(table), table.sum(axis=0), table.sum(axis=1)
@@ -196,33 +232,3 @@ def groupable(schema: Schema) -> tuple[str, ...]:
     return tuple(
         feature.name for feature in schema.features if not feature.is_number and 2 <= len(feature.values) <= MOST_GROUPS
     )
-
-
-@dataclass(frozen=True)
-class Reach:
-    """How one rule's region grows and shrinks by an edit: the rows, and the model's answers there by class."""
-
-    gained: int
-    lost: int
-    gained_outcomes: tuple[int, ...]
-    lost_outcomes: tuple[int, ...]
-
-
-def reach(before: Draft, after: Draft, rule: str, rows: Matrix, outcomes: Indices) -> Reach:
-    """What an edit adds to a rule's region and takes from it."""
-    old, new = (_rule_mask(draft, rule, rows) for draft in (before, after))
-    classes = len(before.schema.classes)
-    gained, lost = new & ~old, old & ~new
-    return Reach(
-        int(gained.sum()),
-        int(lost.sum()),
-        tuple(np.bincount(outcomes[gained], minlength=classes).tolist()),
-        tuple(np.bincount(outcomes[lost], minlength=classes).tolist()),
-    )
-
-
-def _rule_mask(draft: Draft, rule: str, rows: Matrix) -> Mask:
-    found = next((one for one in draft.rules if one.id == rule and one.enabled), None)
-    if found is None:
-        return np.zeros(len(rows), dtype=bool)
-    return region_mask(Region.of(rule_box(found, draft.schema)), rows, draft.schema)

@@ -30,6 +30,7 @@ from ruleedit.impact import impact
 from ruleedit.inforce import check_mode
 from ruleedit.models import TableModel
 from ruleedit.retrain.report import subgroups
+from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.tables import encode
@@ -40,6 +41,7 @@ from service.children import Children
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.heads import Heads
+from service.insight import Lens
 from service.inspection import inspect_model, inspect_table
 from service.jobs import Jobs, Watch
 from service.keys import Keys
@@ -50,7 +52,7 @@ from service.people import Person, Role
 from service.schedule import Chore, Schedule, run
 from service.scoring import Scoring, Serving, encode_records
 from service.settings import Settings
-from service.shelf import EncodedTable, Shelf, truth_or_none
+from service.shelf import EncodedTable, Kept, Shelf, truth_or_none
 from service.store.change import Record
 from service.store.files import Claim, Files
 from service.store.records import (
@@ -127,6 +129,7 @@ class Workspace:
         self.audit = Audit(self._repository, self._heads, self._once, clock)
         self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
+        self._lenses: Kept[tuple[str, RuleSet], Lens] = Kept(2)
         children = Children(settings.job_memory, settings.job_seconds)
         self._looking = Children(settings.job_memory, settings.look_seconds)
         self.tasks = Tasks(self._repository, self._files, self._shelf, new_id, children)
@@ -340,6 +343,12 @@ class Workspace:
         table = self._shelf.table(model.dataset, model.id)
         draft = self._shelf.draft(name, revision or record.head)
         return Opened(record, draft, model, self._shelf.model(model.id), table)
+
+    def lens(self, opened: Opened) -> Lens:
+        """The look at an opened rule set's table that all its pages share."""
+        draft, table = opened.draft, opened.table
+        key = (opened.record.id, draft.base)
+        return self._lenses.get(key, lambda: Lens(draft, table.rows, table.outcomes, table.truth))
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""

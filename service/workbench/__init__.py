@@ -5,6 +5,7 @@ NiceGUI has one application a process, so one service a process has a workbench.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from fastapi import FastAPI, Request
@@ -22,8 +23,10 @@ from service.workbench.actor import Actor
 from service.workbench.frame import Place, plain
 from service.workbench.rules import RulesPage
 from service.workbench.tags import empty, link
-from service.workspace import Workspace
+from service.workspace import Opened, Workspace
 
+#: Seconds after which somebody who waits for a page is told why.
+PATIENCE = 1.0
 #: The pages of a rule set by the end of their address.
 ROOMS: dict[str, Callable[[Place], Awaitable[None] | None]] = {
     "rules": lambda place: RulesPage(place).build(),
@@ -56,17 +59,21 @@ def install(app: FastAPI, settings: Settings) -> None:
 
     @ui.page("/r/{ruleset}/{room}")
     async def room_page(request: Request, ruleset: str, room: str) -> None:
+        actor = Actor.of(app, settings, request)
         build = ROOMS.get(room)
+        if build is None:
+            _missing(actor, str(UnknownRuleSet(room)))
+            return
+        # In a thread: the first look at a large table takes seconds, and decisions don't wait for it.
+        opening = asyncio.create_task(asyncio.to_thread(_opened, workspace(), ruleset, room))
+        done, _ = await asyncio.wait({opening}, timeout=PATIENCE)
+        if not done:
+            await _awaited(actor, opening)
+            return
         try:
-            if build is None:
-                raise UnknownRuleSet(room)
-            place = Place(
-                workspace(), workspace().open(ruleset), Actor.of(app, settings, request), dict(request.query_params)
-            )
+            place = Place(workspace(), opening.result(), actor, dict(request.query_params))
         except RuleEditError as problem:
-            with plain("Not found", Actor.of(app, settings, request)):
-                empty(str(problem), "It may have been another data folder's.")
-                link("To the start", "/")
+            _missing(actor, str(problem))
             return
         drawn = build(place)
         if drawn is not None:
@@ -83,6 +90,32 @@ def install(app: FastAPI, settings: Settings) -> None:
     )
     # NiceGUI takes every path that is left; what isn't a page of ours stays the API's to refuse.
     app.router.routes[-1] = _Pages("/", app=core.app)
+
+
+def _opened(workspace: Workspace, ruleset: str, room: str) -> Opened:
+    """A rule set with what its page reads; raises `UnknownRuleSet`."""
+    opened = workspace.open(ruleset)
+    if room == "rules":
+        workspace.lens(opened).decided(opened.draft)
+    return opened
+
+
+def _missing(actor: Actor, problem: str) -> None:
+    """Say that there is no such page, and where to go."""
+    with plain("Not found", actor):
+        empty(problem, "It may have been another data folder's.")
+        link("To the start", "/")
+
+
+async def _awaited(actor: Actor, opening: asyncio.Task[Opened]) -> None:
+    """Say that a large table is being read, and show the page when it is."""
+    with plain("Opening", actor):
+        empty("The table is being read.", "Once after each start; a million rows take some seconds.")
+    client = ui.context.client
+    await client.connected(timeout=60)
+    await asyncio.wait({opening})
+    with client:
+        ui.navigate.reload()
 
 
 class _Pages(Mount):

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ruleedit.rules import Clause, Operator, Rule, Scalar, number_text
 from ruleedit.schema import Feature
-from service.insight import FeatureFigures, Reach, feature_figures
+from service.insight import FeatureFigures, Reach
 from service.workbench import words
 from service.workbench.frame import Place
 from service.workbench.histogram import Histogram, legend, nice_step
@@ -56,8 +56,7 @@ class ClauseEditor:
     shown: Callable[[str], None] = lambda text: None
 
     def __post_init__(self) -> None:
-        draft, table = self.page.place.draft, self.page.place.opened.table
-        self.figures: FeatureFigures = feature_figures(self.feature.name, draft.schema, table.rows, table.outcomes)
+        self.figures: FeatureFigures = self.page.place.lens().feature(self.feature.name)
         self.operator: Operator = self.clause.operator if self.clause else (">" if self.feature.is_number else "in")
         if not self.feature.is_number:
             self.operator = {"=": "in", "!=": "not in"}.get(self.operator, self.operator)  # type: ignore[assignment]

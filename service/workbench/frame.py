@@ -12,6 +12,7 @@ from nicegui.events import KeyEventArguments
 
 from ruleedit.drafts import Draft
 from ruleedit.errors import RuleEditError
+from service.insight import Lens
 from service.store.records import ModelRecord, RuleSetRecord
 from service.workbench.actor import Actor
 from service.workbench.tags import Tag, button, link
@@ -76,9 +77,9 @@ class Place:
         """The model's record."""
         return self.opened.model
 
-    def refresh(self) -> None:
-        """Read the rule set again."""
-        self.opened = self.workspace.open(self.record.id)
+    def lens(self) -> Lens:
+        """The look at the rule set's table that all its pages share."""
+        return self.workspace.lens(self.opened)
 
 
 def page(title: str) -> None:

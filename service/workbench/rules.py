@@ -14,7 +14,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import RuleEditError
 from ruleedit.rules import Clause, Rule
-from service.insight import Decided, Effect, Lens, Reach, decided, reach
+from service.insight import Decided, Effect, Reach
 from service.workbench import telling, words
 from service.workbench.acts import RuleAct
 from service.workbench.composer import Composer
@@ -78,10 +78,10 @@ class RulesPage:
     # --- reading ----------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        draft, table = self.place.draft, self.place.opened.table
-        self.figures = {one.rule: one for one in decided(draft, table.rows, table.outcomes)}
+        draft = self.place.draft
+        self.lens = self.place.lens()
+        self.figures = {one.rule: one for one in self.lens.decided(draft)}
         self.tags = telling.tags(draft)
-        self.lens = Lens(draft, table.rows, table.outcomes, table.truth)
 
     def present(self) -> None:
         """Show the effect of the draft as it is kept."""
@@ -377,10 +377,10 @@ class RulesPage:
             self.editor.complain("; ".join(telling.new_warnings(self.place.draft, found.draft)))
 
     def _tried(self, text: str, rule: str) -> Tried:
-        began, table = time.perf_counter(), self.place.opened.table
+        began = time.perf_counter()
         draft = edit(self.place.draft, [text], reason="tried", author="")
         found, _ = self._effect(draft)
-        reached = reach(self.place.draft, draft, rule, table.rows, table.outcomes) if rule else None
+        reached = self.lens.reach(self.place.draft, draft, rule) if rule else None
         return Tried(draft, found, reached, time.perf_counter() - began)
 
     def commit(self, text: str, reason: str) -> bool:

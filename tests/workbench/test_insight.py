@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
+from ruleedit.matching import decide
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
-from service.insight import Lens, decided, feature_figures, groupable, reach
+from service.insight import Lens, feature_figures, groupable
 from service.workbench.histogram import nice_step
 
 SCHEMA = Schema(
@@ -48,7 +51,7 @@ def table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_rules_are_counted_where_they_decide(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
     """Each row once: at the first rule that holds it, or at the default."""
     rows, outcomes, _ = table
-    found = {one.rule: one for one in decided(DRAFT, rows, outcomes)}
+    found = {one.rule: one for one in Lens(DRAFT, rows, outcomes, None).decided(DRAFT)}
     first = rows[:, 0] > 60
     second = ~first & np.isin(rows[:, 2], (1, 2)) & (rows[:, 0] <= 30)
     third = ~first & ~second & np.isnan(rows[:, 1])
@@ -115,12 +118,42 @@ def test_reach_is_what_comes_in_and_goes_out(table: tuple[np.ndarray, np.ndarray
     """A threshold moved both widens and, for another, narrows; a disabled rule gives up all its rows."""
     rows, outcomes, _ = table
     wider = edit(DRAFT, ["set R1 age > 50"], reason="r")
-    found = reach(DRAFT, wider, "R1", rows, outcomes)
+    lens = Lens(DRAFT, rows, outcomes, None)
+    found = lens.reach(DRAFT, wider, "R1")
     gained = (rows[:, 0] > 50) & ~(rows[:, 0] > 60)
     assert (found.gained, found.lost) == (gained.sum(), 0)
     assert found.gained_outcomes == tuple(np.bincount(outcomes[gained], minlength=2))
     off = edit(DRAFT, ["disable R1"], reason="r")
-    assert reach(DRAFT, off, "R1", rows, outcomes).lost == (rows[:, 0] > 60).sum()
+    assert lens.reach(DRAFT, off, "R1").lost == (rows[:, 0] > 60).sum()
+
+
+def test_a_disabled_rule_decides_nothing_and_the_next_takes_its_rows(
+    table: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """As `decide` says row by row, whatever was disabled, moved or added."""
+    rows, outcomes, _ = table
+    lens = Lens(DRAFT, rows, outcomes, None)
+    for edits in (["disable R1"], ["move R3 before R1"], ["new IF age < 20 THEN yes", "remove R2"]):
+        draft = edit(DRAFT, edits, reason="r")
+        places = decide(draft.rules, rows, SCHEMA)
+        found = lens.decided(draft)
+        assert [one.covered for one in found] == [
+            *((places == at).sum() for at in range(len(draft.rules.rules))),
+            (places < 0).sum(),
+        ]
+
+
+def test_many_pages_look_through_one_lens_at_once(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Each gets the answer that it would get alone, though all of them fill the same memory."""
+    rows, outcomes, truth = table
+    drafts = [edit(DRAFT, [f"set R1 age > {at}"], reason="r") for at in range(61, 95)]
+    alone = [Lens(DRAFT, rows, outcomes, truth).effect(draft).glance.changed for draft in drafts]
+    lens = Lens(DRAFT, rows, outcomes, truth)
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda draft: (lens.effect(draft).glance.changed, lens.decided(draft)), drafts))
+    assert [changed for changed, _ in found] == alone
+    assert [figures[0].covered for _, figures in found] == [int((rows[:, 0] > at).sum()) for at in range(61, 95)]
+    assert lens.feature("age") is lens.feature("age")
 
 
 def test_groups_are_made_of_few_values() -> None:
