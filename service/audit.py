@@ -12,7 +12,7 @@ from ruleedit.errors import FileRefused, Refused
 from service.heads import Heads
 from service.once import Once
 from service.people import SERVICE, Person
-from service.store.records import Happened
+from service.store.records import Happened, Why
 from service.store.repository import Repository, text_of
 
 RETENTION = "payloads are kept for the days that the settings say"
@@ -44,7 +44,7 @@ class Audit:
         """Sign where the chain stands and append it to the published heads; raises `FileRefused`."""
         self._heads.publish(self._repository.head())
 
-    def erase(self, sequences: Iterable[int], reason: str, *, by: Person) -> dict[str, Any]:
+    def erase(self, sequences: Iterable[int], reason: Why, *, by: Person) -> dict[str, Any]:
         """Drop the payloads of events for good; the chain still verifies, and an event names them.
 
         Raises `Refused` for events that there are not, or that name erasures themselves.
@@ -69,7 +69,7 @@ class Audit:
             self._erase(old, f"{RETENTION}: {days}", SERVICE, lambda change, reply: reply)
         return len(old)
 
-    def _erase(self, sequences: list[int], reason: str, by: Person, answer: Callable[[Any, Any], Any]) -> Any:
+    def _erase(self, sequences: list[int], reason: Why, by: Person, answer: Callable[[Any, Any], Any]) -> Any:
         spans = _spans(sequences)
         with self._repository.change(by) as change:
             change.erase(spans)

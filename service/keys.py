@@ -18,7 +18,7 @@ from typing import Any, get_args
 from service.errors import CredentialRefused, RequestInvalid, StateRefused, UnknownKey
 from service.people import LOCAL, SERVICE, Person, Role
 from service.store.change import Change
-from service.store.records import Happened, KeyRecord
+from service.store.records import Happened, KeyRecord, Why
 from service.store.repository import Repository, text_of
 
 MARK = "re_"
@@ -51,7 +51,7 @@ class Keys:
         self._read: dict[str, tuple[float, KeyRecord]] = {}
 
     def issue(
-        self, name: str, roles: Iterable[Role], *, by: Person, expires: datetime | None = None, reason: str = ""
+        self, name: str, roles: Iterable[Role], *, by: Person, expires: datetime | None = None, reason: Why = ""
     ) -> tuple[KeyRecord, str]:
         """Make a key for a person; returns its record and the key, which nobody can read again.
 
@@ -80,7 +80,7 @@ class Keys:
         return record, text
 
     def revoke(
-        self, key: str, reason: str, *, by: Person, answer: Callable[[Change, KeyRecord], Any] = lambda *_: None
+        self, key: str, reason: Why, *, by: Person, answer: Callable[[Change, KeyRecord], Any] = lambda *_: None
     ) -> Any:
         """Let a key open nothing any more, from now on; returns what ``answer`` says of it.
 

@@ -19,7 +19,7 @@ from typing import Any
 from ruleedit.schema import content_hash
 from service.errors import KeyInFlight, KeyReused
 from service.store.change import Change
-from service.store.records import Asked
+from service.store.records import Asked, Reason
 from service.store.repository import Repository, text_of
 
 #: Whose key the request at hand carries, and the key; it travels beside the call, as the call's transaction does.
@@ -55,7 +55,7 @@ class Once:
 
     @contextlib.contextmanager
     def attempt(self, action: str, *asked: Any) -> Iterator[Attempt]:
-        """Try a request that asks for ``action`` with these arguments, JSON each.
+        """Try a request that asks for ``action`` with these arguments, JSON or a `Reason` each.
 
         Raises `KeyReused` where the key was used for something else, and `KeyInFlight` where the same
         request is still at work.
@@ -65,7 +65,7 @@ class Once:
             yield Attempt()
             return
         with self._alone(key):
-            wanted = Asked(*key, content_hash([action, *asked]))
+            wanted = Asked(*key, content_hash([action, *map(_plain, asked)]))
             kept = self._repository.reply(*key)
             if kept is not None and kept[0] != wanted.asked:
                 raise KeyReused(f"the Idempotency-Key {key[1]!r} was used for another request; take a new one")
@@ -82,3 +82,10 @@ class Once:
         finally:
             with self._lock:
                 self._flying.remove(key)
+
+
+def _plain(argument: Any) -> Any:
+    """An argument as JSON; a reason that cites nothing is its words."""
+    if not isinstance(argument, Reason):
+        return argument
+    return [argument.text, argument.cited] if argument.cited else argument.text

@@ -11,7 +11,7 @@ from service.once import Once
 from service.people import Person
 from service.scoring import Scoring, Serving
 from service.shelf import Shelf
-from service.store.records import Happened, ReleaseRecord, TrialRecord
+from service.store.records import Happened, ReleaseRecord, TrialRecord, Why
 from service.store.repository import Repository
 from service.trial import Kind, Trial, log
 from service.workflow import Workflow, released
@@ -37,7 +37,7 @@ class Trials:
             except RuleEditError as problem:
                 log.warning("%s isn't tried as %s: %s", record.release, record.kind, problem)
 
-    def begin(self, name: str, kind: Kind, share: float, reason: str, *, by: Person) -> dict[str, Any]:
+    def begin(self, name: str, kind: Kind, share: float, reason: Why, *, by: Person) -> dict[str, Any]:
         """Try a release beside the one in service under its name.
 
         Raises `StateRefused` where it is in service itself, nothing is, or another is tried; and for a canary,
@@ -63,7 +63,7 @@ class Trials:
             self._scoring.begin(release.name, trial)
         return dict(reply)
 
-    def end(self, name: str, kind: Kind, reason: str, *, by: Person) -> dict[str, Any]:
+    def end(self, name: str, kind: Kind, reason: Why, *, by: Person) -> dict[str, Any]:
         """End a release's trial; the answer is what was counted. Raises `StateRefused` where there is none."""
         with self._once.attempt(f"end {kind}", name, reason, by.name) as attempt:
             if attempt.earlier is not None:

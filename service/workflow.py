@@ -1,7 +1,9 @@
 """The workflow of releases: proposed, approved by somebody else, put in service, taken back, expired.
 
 Where approval is required a release serves only after somebody approved it who had no hand in it:
-nobody who edited the rule set since the last approved revision, wrote it, or put the release together.
+nobody who edited the rule set since the last approved revision, wrote it, or put the release together;
+nor anybody who made their keys, or whose key they made. (An admin who makes two people's keys, and
+uses both, can't be told from two people: the events of keys say who made which.)
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from service.people import SERVICE, Person
 from service.scoring import Scoring, Serving
 from service.settings import Settings
 from service.shelf import Shelf
-from service.store.records import Happened, ReleaseRecord, ReleaseState, RuleSetRecord
+from service.store.records import Happened, ReleaseRecord, ReleaseState, RuleSetRecord, Why
 from service.store.repository import Repository, text_of
 from service.views import release_view
 
@@ -75,18 +77,29 @@ class Workflow:
 
     # --- approval -----------------------------------------------------------------------------
 
-    def propose(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def propose(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Ask for approval of a draft; raises `StateRefused`, `Expired`."""
-        return self._move("propose release", name, reason, by, "draft", "proposed", {"proposed_by": by.name})
+        return self._move("propose release", name, reason, by, ["draft"], "proposed", {"proposed_by": by.name})
 
-    def approve(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def approve(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Approve a proposed release; raises `OwnEdit` for whoever had a hand in it, and `StateRefused`."""
         more = {"approved_by": by.name, "approved": self._repository.moment()}
-        return self._move("approve release", name, reason, by, "proposed", "approved", more)
+        return self._move("approve release", name, reason, by, ["proposed"], "approved", more)
 
-    def reject(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def reject(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Give a proposed release back as a draft; raises `StateRefused`."""
-        return self._move("reject release", name, reason, by, "proposed", "draft", {"proposed_by": None})
+        return self._move("reject release", name, reason, by, ["proposed"], "draft", {"proposed_by": None})
+
+    def withdraw(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
+        """Take back a proposal or an approval; what was approved isn't any more. Raises `StateRefused`.
+
+        A release that decides is taken out of service first.
+        """
+        with self._switching:
+            if any(trial.kind == "canary" and trial.ended is None for trial in self._repository.trials(name)):
+                raise StateRefused(f"the release {name!r} decides as a canary; end that first")
+            more = {"proposed_by": None, "approved_by": None, "approved": None}
+            return self._move("take back release", name, reason, by, ["proposed", "approved"], "draft", more)
 
     def approval(self, name: str, *, by: Person) -> dict[str, Any]:
         """What stands between a release and its service, and whether the asker may approve it."""
@@ -97,7 +110,7 @@ class Workflow:
             "state": record.state,
             "hands": sorted(hands.names),
             "since": hands.since,
-            "yours": hands.include(by),
+            "yours": self._tie(hands, by) is not None,
         }
 
     def hands(self, record: ReleaseRecord) -> Hands:
@@ -118,13 +131,27 @@ class Workflow:
             names.add(self._repository.get(RuleSetRecord, record.ruleset, UnknownRuleSet).author)
         return Hands(frozenset(names | {record.made_by}) - {""}, since)
 
+    def _tie(self, hands: Hands, by: Person) -> str | None:
+        """How somebody is one with a person who had a hand in a release, or may be; None where they aren't.
+
+        Whoever makes a key can use it: the keys that a person made, for whatever names, may be that person's.
+        """
+        if hands.include(by):
+            return f"{by.name!r} had a hand in it"
+        makers = self._repository.key_makers()
+        for hand in sorted(hands.names - {SERVICE.name}):
+            for maker, name in ((hand, by.name), (by.name, hand)):
+                if made_for(maker, name, makers):
+                    return f"{hand!r} had a hand in it, and {maker!r} made a key of {name!r}"
+        return None
+
     def _move(
         self,
         action: str,
         name: str,
-        reason: str,
+        reason: Why,
         by: Person,
-        before: ReleaseState,
+        before: Sequence[ReleaseState],
         after: ReleaseState,
         more: Mapping[str, str | None],
     ) -> dict[str, Any]:
@@ -132,23 +159,27 @@ class Workflow:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
             record = self._release(name)
-            if record.state != before:
-                raise StateRefused(f"the release {name!r} is {record.state}; only one that is {before} can be {after}")
-            self.check_expiry(record.expires)
+            if record.state not in before:
+                only = " or ".join(before)
+                raise StateRefused(f"the release {name!r} is {record.state}; only one that is {only} can be {after}")
+            if after != "draft":
+                self.check_expiry(record.expires)
             hands = self.hands(record)
-            if after == "approved" and hands.include(by):
-                since = "" if hands.since is None else " since the last approved revision"
-                raise OwnEdit(f"{by.name!r} had a hand in the release {name!r}{since}; somebody else approves it")
+            tie = self._tie(hands, by) if after == "approved" else None
+            if tie is not None:
+                since = "ever" if hands.since is None else "since the last approved revision"
+                raise OwnEdit(f"{tie}; somebody approves {name!r} who had none {since}, and by a key of nobody who had")
             with self._repository.change(by) as change:
-                change.move_release(name, before, after, **more)
+                change.move_release(name, record.state, after, **more)
                 payload = released(record) | {"hands": sorted(hands.names), "since": hands.since, **more}
+                payload |= {"reverts": record.state} if after == "draft" else {}
                 change.happened(Happened(action, name, reason, payload))
                 moved = replace(record, state=after, **more)  # type: ignore[arg-type]
                 return dict(attempt.answer(change, release_view(moved)))
 
     # --- service ------------------------------------------------------------------------------
 
-    def activate(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def activate(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Put a release in service under its name; raises `ApprovalNeeded`, `Expired`."""
         with self._switching, self._once.attempt("activate release", name, reason, by.name) as attempt:
             if attempt.earlier is not None:
@@ -165,7 +196,7 @@ class Workflow:
             self._scoring.put(serving)
         return dict(reply)
 
-    def roll_back(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def roll_back(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Take the active release out of service; the last one before it that may serve does again, and is returned."""
         with self._switching, self._once.attempt("roll back release", name, reason, by.name) as attempt:
             if attempt.earlier is not None:
@@ -250,6 +281,19 @@ class Workflow:
 
     def _now(self) -> str:
         return text_of(self._clock())
+
+
+def made_for(maker: str, name: str, makers: Mapping[str, frozenset[str]]) -> bool:
+    """Whether somebody made a key of this name, or one of somebody's who did, and so on."""
+    asked, seen = [name.casefold()], set[str]()
+    while asked:
+        for before in makers.get(asked.pop(), frozenset()):
+            if before == maker.casefold():
+                return True
+            if before not in seen:
+                seen.add(before)
+                asked.append(before)
+    return False
 
 
 def released(record: ReleaseRecord) -> dict[str, Any]:

@@ -61,9 +61,11 @@ from service.store.records import (
     JobRecord,
     KeyRecord,
     ModelRecord,
+    Reason,
     ReleaseRecord,
     Revision,
     RuleSetRecord,
+    Why,
 )
 from service.store.repository import Repository, now, random_id, text_of
 from service.store.seam import Storage, real_storage
@@ -365,7 +367,7 @@ class Workspace:
         expected: str,
         edits: Sequence[str],
         *,
-        reason: str,
+        reason: Why,
         by: Person,
         asserts: Literal["whole", "change"] = "whole",
     ) -> dict[str, Any]:
@@ -374,9 +376,10 @@ class Workspace:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
             before = draft = self._present(name, expected)
+            words = Reason.of(reason).text
             made: list[Draft] = []
             for text in edits:
-                draft = edit(draft, [text], reason=reason, author=by.name, asserts=asserts)
+                draft = edit(draft, [text], reason=words, author=by.name, asserts=asserts)
                 made.append(draft)
             return self._advance(attempt, name, before, made, Happened("edit rules", name, reason), by)
 
@@ -390,7 +393,7 @@ class Workspace:
         by: Person,
         outcome: str | None = None,
         weights: Sequence[float] | None = None,
-        reason: str = "",
+        reason: Why = "",
     ) -> dict[str, Any]:
         """Settle one conflict or, with no pair, all; nothing to settle changes nothing."""
         shares = None if weights is None else " ".join(map(repr, weights))
@@ -400,7 +403,7 @@ class Workspace:
                 return dict(attempt.earlier)
             draft = self._present(name, expected)
             settled = resolve_conflicts(
-                draft, pair, strategy, outcome=outcome, weights=shares, reason=reason, author=by.name
+                draft, pair, strategy, outcome=outcome, weights=shares, reason=Reason.of(reason).text, author=by.name
             )
             if settled is draft:
                 return ruleset_view(self._ruleset(name), draft)
@@ -573,13 +576,13 @@ class Workspace:
     # --- keys ---------------------------------------------------------------------------------
 
     def issue_key(
-        self, name: str, roles: Sequence[Role], *, by: Person, expires: datetime | None = None, reason: str = ""
+        self, name: str, roles: Sequence[Role], *, by: Person, expires: datetime | None = None, reason: Why = ""
     ) -> dict[str, Any]:
         """Make a key for a person or a system; the only answer that ever shows it."""
         record, text = self.keys.issue(name, roles, by=by, expires=expires, reason=reason)
         return key_view(record) | {"key": text}
 
-    def revoke_key(self, name: str, reason: str, *, by: Person) -> dict[str, Any]:
+    def revoke_key(self, name: str, reason: Why, *, by: Person) -> dict[str, Any]:
         """Let a key open nothing any more; raises `UnknownKey`, and `StateRefused` for the last admin's."""
         with self._once.attempt("revoke key", name, reason) as attempt:
             if attempt.earlier is not None:

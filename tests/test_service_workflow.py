@@ -162,6 +162,48 @@ def test_a_rejected_release_is_a_draft_again(bank: Bank) -> None:
     refused(bank.ask("cleo", release, "approve"), 409, "state-refused")
 
 
+def test_an_approval_is_taken_back_until_the_release_decides(bank: Bank) -> None:
+    """Of a proposal too, by anybody who may switch releases; nothing serves then before it is approved anew."""
+    ruleset = bank.ruleset()
+    bank.edit(ruleset, "ben")
+    release = bank.released(ruleset, "regretted")
+    refused(bank.ask("ben", release, "withdraw"), 409, "state-refused")
+    assert bank.ask("ana", release, "propose").status_code == 200
+    assert bank.ask("ana", release, "withdraw").json()["state"] == "draft"
+    bank.approved(release, "cleo")
+    back = bank.ask("ben", release, "withdraw").json()
+    assert [back[name] for name in ("state", "proposed_by", "approved_by", "approved")] == ["draft", None, None, None]
+    refused(bank.ask("ana", release, "activate"), 409, "approval-needed")
+    refused(bank.ask("ana", release, "canary", share=0.5), 409, "approval-needed")
+    event = bank.events(release)[-1]
+    assert (event["action"], event["actor"], event["payload"]["reverts"]) == ("take back release", "ben", "approved")
+    bank.activate(bank.approved(release, "cleo"))
+    refused(bank.ask("cleo", release, "withdraw"), 409, "state-refused")
+    assert bank.deciding("regretted") == release
+
+
+def test_an_approval_that_was_taken_back_begins_no_new_count_of_hands(bank: Bank) -> None:
+    """Who edited before it counts again, as though nobody had approved."""
+    ruleset = bank.ruleset()
+    bank.edit(ruleset, "ben")
+    first = bank.approved(bank.released(ruleset, "unapproved"), "cleo")
+    second = bank.released(ruleset, "unapproved")
+    assert bank.people["ana"].get(f"/v1/releases/{second}/approval").json()["hands"] == ["ana"]
+    bank.ask("ana", first, "withdraw")
+    assert bank.people["ana"].get(f"/v1/releases/{second}/approval").json()["hands"] == ["ana", "ben"]
+
+
+def test_a_canary_is_ended_before_its_approval_is_taken_back(bank: Bank) -> None:
+    """It decides in earnest."""
+    ruleset = bank.ruleset()
+    bank.activate(bank.approved(bank.released(ruleset, "tried"), "ben"))
+    canary = bank.approved(bank.released(ruleset, "tried"), "ben")
+    assert bank.ask("ana", canary, "canary", share=0.5).status_code == 200
+    refused(bank.ask("ben", canary, "withdraw"), 409, "state-refused")
+    assert bank.ask("ana", canary, "canary/end").status_code == 200
+    assert bank.ask("ben", canary, "withdraw").json()["state"] == "draft"
+
+
 def test_rolling_back_goes_to_what_was_approved(bank: Bank) -> None:
     """And the one that was taken back can be activated again: it was approved."""
     ruleset = bank.ruleset()
@@ -272,6 +314,51 @@ def test_another_key_or_another_case_is_no_other_person(bank: Bank) -> None:
         refused(another.post(f"/v1/releases/{release}/approve", json={"reason": "x"}), 403, "own-edit")
         pretended = {"reason": "x", "author": "cleo"}
         refused(another.post(f"/v1/releases/{release}/approve", json=pretended), 422, "author-refused")
+
+
+def test_keys_that_one_person_made_are_that_person_s(bank: Bank) -> None:
+    """Neither the maker of an editor's key approves, nor a key that an editor made for another name, nor one made
+    by that; a key that nobody of them made does."""
+    kim = bank.admin.person("kim", "admin", "analyst", "approver")
+    puppet = kim.person("lee", "approver")
+    second = kim.person("max", "admin").person("noa", "approver")
+    ruleset = bank.ruleset()
+    assert kim.edit(ruleset, EDITS[0]).status_code == 200
+    by_kim = bank.released(ruleset, "kims")
+    bank.ask("ana", by_kim, "propose")
+    for asking in (puppet, second):
+        assert asking.get(f"/v1/releases/{by_kim}/approval").json()["yours"]
+        refused(asking.post(f"/v1/releases/{by_kim}/approve", json={"reason": "x"}), 403, "own-edit")
+    assert bank.ask("ben", by_kim, "approve").status_code == 200
+    other = bank.ruleset()
+    assert kim.person("pat", "analyst").edit(other, EDITS[1]).status_code == 200
+    by_pat = bank.released(other, "pats")
+    bank.ask("ana", by_pat, "propose")
+    answer = kim.post(f"/v1/releases/{by_pat}/approve", json={"reason": "x"})
+    refused(answer, 403, "own-edit")
+    assert "'kim' made a key of 'pat'" in answer.json()["detail"]
+    assert bank.ask("cleo", by_pat, "approve").status_code == 200
+
+
+def test_an_event_has_the_reason_s_code_and_ticket(bank: Bank) -> None:
+    """Of an edit and of each step of a release; with a key the same ticket again is the same request."""
+    said = {"reason": "policy 2026/4", "reason_code": "policy", "ticket": "RISK-12"}
+    ruleset = bank.ruleset()
+    body = said | {"edits": [EDITS[0]]}
+    for ticket, status in (("RISK-12", 200), ("RISK-12", 200), ("RISK-13", 422)):
+        headers = {"If-Match": "*", "Idempotency-Key": "cited"}
+        sent = bank.people["ben"].post(f"/v1/rulesets/{ruleset}/edits", json=body | {"ticket": ticket}, headers=headers)
+        assert sent.status_code == status
+    release = bank.released(ruleset, "cited")
+    steps = (("ana", "propose"), ("cleo", "approve"), ("ana", "withdraw"), ("ana", "propose"), ("cleo", "approve"))
+    for who, step in (*steps, ("ana", "activate")):
+        assert bank.ask(who, release, step, **said).status_code == 200
+    told = bank.events(ruleset)[-1:] + bank.events(release)[1:]
+    assert [event["reason"] for event in told] == ["policy 2026/4"] * 7
+    assert [event["payload"]["cited"] for event in told] == [{"code": "policy", "ticket": "RISK-12"}] * 7
+    assert "cited" not in bank.events(bank.released(ruleset, "plain"))[-1]["payload"]
+    wrong = bank.ask("ana", release, "activate", reason_code="Two Words")
+    refused(wrong, 422, "request-invalid")
 
 
 def test_at_random_no_editor_approves_and_nothing_unapproved_serves(

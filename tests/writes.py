@@ -149,6 +149,12 @@ def rejecting(api: Api, made: Made) -> Write:
     return Write(f"/v1/releases/{release}/reject", {"json": {"reason": "test"}})
 
 
+def withdrawing(api: Api, made: Made) -> Write:
+    """Take back an approval."""
+    release = approving(api, made).send(api).json()["id"]
+    return Write(f"/v1/releases/{release}/withdraw", {"json": {"reason": "test"}})
+
+
 def approving(api: Api, made: Made) -> Write:
     """Approve a proposed release in which somebody else had a hand."""
     release = proposing(api, made).send(api).json()["id"]
@@ -193,6 +199,7 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/releases/{release}/propose": proposing,
     "POST /v1/releases/{release}/approve": approving,
     "POST /v1/releases/{release}/reject": rejecting,
+    "POST /v1/releases/{release}/withdraw": withdrawing,
     **{f"POST /v1/releases/{{release}}/{kind}": trying(kind) for kind in ("shadow", "canary")},
     **{f"POST /v1/releases/{{release}}/{kind}/end": trying(kind, end=True) for kind in ("shadow", "canary")},
     "POST /v1/jobs/{job}/cancel": cancelling,

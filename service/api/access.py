@@ -60,6 +60,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/releases/{release}/compare": _READ,
     "POST /v1/releases/{release}/approve": _APPROVE,
     "POST /v1/releases/{release}/reject": _APPROVE,
+    "POST /v1/releases/{release}/withdraw": _SWITCH,
     "POST /v1/releases/{release}/activate": _SWITCH,
     "POST /v1/releases/{release}/rollback": _SWITCH,
     "POST /v1/releases/{release}/shadow": _SWITCH,

@@ -56,4 +56,4 @@ def erase_payloads(work: Work, by: By, asked: ErasureAsked) -> dict[str, Any]:
 
     What else an event says (who, when, what, why) stays, and so do rule sets and their histories.
     """
-    return work.audit.erase(asked.events, asked.reason, by=by)
+    return work.audit.erase(asked.events, asked.why, by=by)

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from ruleedit.surrogate.stability import MOST_EXTRACTIONS
 from ruleedit.training import LARGEST_SEED
 from service.people import Role
+from service.store.records import Reason as Why
 
 Item = TypeVar("Item")
 
@@ -51,6 +52,23 @@ class Told(BaseModel):
     """An answer's body."""
 
     model_config = ConfigDict(frozen=True)
+
+
+class Explained(Asked):
+    """A request's body that says why; all of it stays in the audit, the words in the history too."""
+
+    reason: Reason
+    reason_code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")] | None = Field(
+        default=None, description="The kind of reason, in a word of your own: policy, correction, emergency."
+    )
+    ticket: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        default=None, description="What it is about elsewhere, as a ticket's number."
+    )
+
+    @property
+    def why(self) -> Why:
+        """The reason with what it cites."""
+        return Why(self.reason, self.reason_code, self.ticket)
 
 
 class PageOf(Told, Generic[Item]):
@@ -190,7 +208,7 @@ class RuleSetBody(RuleSetItem):
     origin: dict[str, Any] = Field(description="What the extraction measured.")
 
 
-class EditsAsked(Asked):
+class EditsAsked(Explained):
     """Edits, made one after another, all or none."""
 
     model_config = ConfigDict(
@@ -198,14 +216,13 @@ class EditsAsked(Asked):
     )
 
     edits: Annotated[list[EditText], Field(min_length=1, max_length=1_000)]
-    reason: Reason
     author: Author = ""
     asserts: Literal["whole", "change"] = Field(
         default="whole", alias="assert", description="On all rows that a rule decides, or only where answers differ."
     )
 
 
-class ResolutionAsked(Asked):
+class ResolutionAsked(Explained):
     """How to settle one conflict, or with no rules all of them."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"rules": ["R1", "R4"], "strategy": "priority"}]})
@@ -445,7 +462,7 @@ class ReleaseAsked(Asked):
     )
 
 
-class ReasonAsked(Asked):
+class ReasonAsked(Explained):
     """Why a release is put in service or taken out of it."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -491,7 +508,7 @@ class ComparisonBody(Told):
     notes: list[str]
 
 
-class KeyAsked(Asked):
+class KeyAsked(Explained):
     """Make a key for a person or a system."""
 
     model_config = ConfigDict(
@@ -508,7 +525,7 @@ class KeyAsked(Asked):
     reason: Reason = ""
 
 
-class RevocationAsked(Asked):
+class RevocationAsked(Explained):
     """Why a key is taken back."""
 
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
@@ -548,7 +565,9 @@ class ApprovalBody(Told):
     state: str
     hands: list[str] = Field(description="Who had a hand in it and so can't approve it.")
     since: str | None = Field(description="The last approved revision: who edited before it doesn't count.")
-    yours: bool = Field(description="Whether the asker is among them.")
+    yours: bool = Field(
+        description="Whether the asker is among them, or made a key of one who is, or has a key that one made."
+    )
 
 
 class CanaryAsked(ReasonAsked):
@@ -874,7 +893,7 @@ class AuditVerdict(Told):
     key: str = Field(description="The public key that this service signs with, in hex.")
 
 
-class ErasureAsked(Asked):
+class ErasureAsked(Explained):
     """Whose payloads to erase."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"events": [12, 13], "reason": "erasure request 7"}]})

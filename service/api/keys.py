@@ -29,7 +29,7 @@ async def get_me(by: By) -> dict[str, Any]:
 def make_key(work: Work, by: By, asked: KeyAsked, response: Response) -> dict[str, Any]:
     """Make a key for a person or a system. The answer shows it, once; only its hash is kept."""
     response.headers["Cache-Control"] = "no-store"
-    return work.issue_key(asked.name, asked.roles, by=by, expires=asked.expires, reason=asked.reason)
+    return work.issue_key(asked.name, asked.roles, by=by, expires=asked.expires, reason=asked.why)
 
 
 @router.get("/v1/keys", response_model=PageOf[KeyBody], responses=refuses(), summary="List keys")
@@ -53,4 +53,4 @@ def get_key(work: Work, key: str) -> dict[str, Any]:
 )
 def revoke_key(work: Work, by: By, key: str, asked: RevocationAsked) -> dict[str, Any]:
     """Let a key open nothing any more, at once. The last key of an admin is kept."""
-    return work.revoke_key(key, asked.reason, by=by)
+    return work.revoke_key(key, asked.why, by=by)

@@ -104,7 +104,7 @@ def compare_releases(
 )
 def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Decide by this release under its name from the next request on; where required only once it is approved."""
-    return work.workflow.activate(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.activate(release, asked.why, by=by.signing(asked.author))
 
 
 @router.post(
@@ -116,7 +116,7 @@ def activate_release(work: Work, by: By, release: str, asked: ReasonAsked) -> di
 )
 def roll_back_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """The release that was active before under the name serves again; it is the answer."""
-    return work.workflow.roll_back(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.roll_back(release, asked.why, by=by.signing(asked.author))
 
 
 @router.get(
@@ -136,7 +136,7 @@ def get_approval(work: Work, by: By, release: str) -> dict[str, Any]:
 )
 def propose_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Ask for the approval of a draft."""
-    return work.workflow.propose(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.propose(release, asked.why, by=by.signing(asked.author))
 
 
 @router.post(
@@ -148,7 +148,7 @@ def propose_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dic
 )
 def approve_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Approve a proposed release: nobody who edited since the last approved revision can, nor who made the release."""
-    return work.workflow.approve(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.approve(release, asked.why, by=by.signing(asked.author))
 
 
 @router.post(
@@ -160,4 +160,17 @@ def approve_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dic
 )
 def reject_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Give a proposed release back; it is a draft again."""
-    return work.workflow.reject(release, asked.reason, by=by.signing(asked.author))
+    return work.workflow.reject(release, asked.why, by=by.signing(asked.author))
+
+
+@router.post(
+    "/{release}/withdraw",
+    response_model=ReleaseBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Take back a proposal or an approval",
+)
+def withdraw_release(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
+    """A proposed or approved release is a draft again, and nobody's approval counts any more; one that is in service
+    is rolled back instead."""
+    return work.workflow.withdraw(release, asked.why, by=by.signing(asked.author))

@@ -136,7 +136,7 @@ def edit_ruleset(
 ) -> dict[str, Any]:
     """Make edits, all or none; of many writes from one revision exactly one succeeds."""
     author = by.signing(asked.author)
-    found = work.edit(ruleset, expected, asked.edits, reason=asked.reason, by=author, asserts=asked.asserts)
+    found = work.edit(ruleset, expected, asked.edits, reason=asked.why, by=author, asserts=asked.asserts)
     return tagged(found, response)
 
 
@@ -160,7 +160,7 @@ def resolve_conflicts(
         by=by.signing(asked.author),
         outcome=asked.outcome,
         weights=asked.weights,
-        reason=asked.reason,
+        reason=asked.why,
     )
     return tagged(found, response)
 

@@ -18,7 +18,7 @@ WRITING = refuses(400, 404, 409, 413, 415)
 )
 def begin_shadow(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Have a release decide, unseen, every row that is decided under its name; differences are counted."""
-    return work.trials.begin(release, "shadow", 0.0, asked.reason, by=by.signing(asked.author))
+    return work.trials.begin(release, "shadow", 0.0, asked.why, by=by.signing(asked.author))
 
 
 @router.get("/{release}/shadow", response_model=TrialBody, responses=refuses(404), summary="Show a shadow")
@@ -32,7 +32,7 @@ def get_shadow(work: Work, release: str) -> dict[str, Any]:
 )
 def end_shadow(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Stop trying a release; the answer, and the audit, have what was counted."""
-    return work.trials.end(release, "shadow", asked.reason, by=by.signing(asked.author))
+    return work.trials.end(release, "shadow", asked.why, by=by.signing(asked.author))
 
 
 @router.post(
@@ -43,7 +43,7 @@ def begin_canary(work: Work, by: By, release: str, asked: CanaryAsked) -> dict[s
 
     Where approval is required it has to be approved. Each decision names the release that made it.
     """
-    return work.trials.begin(release, "canary", asked.share, asked.reason, by=by.signing(asked.author))
+    return work.trials.begin(release, "canary", asked.share, asked.why, by=by.signing(asked.author))
 
 
 @router.get("/{release}/canary", response_model=TrialBody, responses=refuses(404), summary="Show a canary")
@@ -57,4 +57,4 @@ def get_canary(work: Work, release: str) -> dict[str, Any]:
 )
 def end_canary(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[str, Any]:
     """Leave every row to the release in service again."""
-    return work.trials.end(release, "canary", asked.reason, by=by.signing(asked.author))
+    return work.trials.end(release, "canary", asked.why, by=by.signing(asked.author))

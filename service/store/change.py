@@ -22,6 +22,7 @@ from service.store.records import (
     JobState,
     KeyRecord,
     ModelRecord,
+    Reason,
     ReleaseRecord,
     ReleaseState,
     Revision,
@@ -67,6 +68,8 @@ class Change:
         """Seal the event of this change; there is exactly one."""
         if self.sealed is not None:
             raise AssertionError("a change has one event")
+        why = Reason.of(happened.reason)
+        cited = {"cited": why.cited} if why.cited else {}
         self.sealed = chain.seal(
             previous=last_event(self.connection),
             id=self._event_id,
@@ -75,8 +78,8 @@ class Change:
             role=", ".join(sorted(self._by.roles)) if self._by.kind in ("key", "oidc") else self._by.kind,
             action=happened.action,
             subject=happened.subject,
-            reason=happened.reason,
-            payload={**happened.payload, **self._notice},
+            reason=why.text,
+            payload={**happened.payload, **cited, **self._notice},
         )
         self.connection.execute(insert(tables.events).values(**asdict(self.sealed)))
 

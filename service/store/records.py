@@ -119,12 +119,34 @@ class JobRecord:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why something was done: in words, and where there are these by a code for programs and a ticket elsewhere."""
+
+    text: str
+    code: str | None = None
+    ticket: str | None = None
+
+    @classmethod
+    def of(cls, why: Why) -> Reason:
+        """A reason that may be words alone."""
+        return why if isinstance(why, Reason) else cls(why)
+
+    @property
+    def cited(self) -> dict[str, str]:
+        """What is given beside the words."""
+        return {name: value for name, value in (("code", self.code), ("ticket", self.ticket)) if value is not None}
+
+
+Why: TypeAlias = str | Reason
+
+
+@dataclass(frozen=True)
 class Happened:
     """What an auditor reads of a change, before it is sealed into the chain: what was done to what, and why."""
 
     action: str
     subject: str
-    reason: str = ""
+    reason: Why = ""
     payload: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -269,6 +269,15 @@ class Repository:
             rows = connection.execute(select(tables.keys).where(tables.keys.c.revoked.is_(None))).all()
         return [key for key in (record_of(KeyRecord, row) for row in rows) if role in key.roles]
 
+    def key_makers(self) -> dict[str, frozenset[str]]:
+        """By each name, in lower case, who ever made a key of it."""
+        asked = select(tables.keys.c.name, tables.keys.c.made_by).distinct()
+        found: dict[str, frozenset[str]] = {}
+        with self.database.reading() as connection:
+            for name, maker in connection.execute(asked):
+                found[name.casefold()] = found.get(name.casefold(), frozenset()) | {maker.casefold()}
+        return found
+
     # --- jobs ---------------------------------------------------------------------------------
 
     def begin_job(self, job: str) -> bool:
