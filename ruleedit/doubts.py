@@ -10,13 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ruleedit.conflicts import Conflicts
+import numpy as np
+
+from ruleedit.conflicts import Conflict, Conflicts
 from ruleedit.drafts import Draft
 from ruleedit.feedback import Feedback
-from ruleedit.matching import Indices, Mask, Matrix, region_mask
-from ruleedit.retrain.objective import held_by_asking, macro_f1
+from ruleedit.matching import Indices, Matrix, region_mask
+from ruleedit.retrain.objective import f1_of
 from ruleedit.retrain.report import subgroups
 from ruleedit.rules import value_text
+from ruleedit.schema import Schema
+from ruleedit.sums import Counts, added, counted, total
 from ruleedit.surrogate.fidelity import wilson
 
 #: Where nobody gave a confidence, labels contradict a rule once most of them surely say something else.
@@ -52,6 +56,74 @@ class Doubt:
         return {name: value for name, value in asdict(self).items() if value not in (None, ())}
 
 
+@dataclass(frozen=True)
+class Seen:
+    """What a table says about a draft's edits, in counts; those of its parts add up to those of the table.
+
+    ``unlabelled`` rows have no label (all, where the table has no target). ``labels`` has for each
+    feedback rule its rows and those whose label is what it asks. ``outside`` counts the rows where nothing
+    is asked by label and by what is decided: before, and after. ``groups`` has for each group of
+    `_groups` the rows by what is decided, before and then after, and at its end the same of all rows.
+    ``disputed`` are the rows of each conflict.
+    """
+
+    rows: int
+    unlabelled: int
+    labels: Counts
+    outside: tuple[Counts, Counts]
+    groups: Counts
+    disputed: tuple[int, ...]
+
+    def __add__(self, other: Seen) -> Seen:
+        """The counts of both; raises `ValueError` for those of other rules."""
+        before, after = (added(*sides) for sides in zip(self.outside, other.outside, strict=True))
+        (disputed,) = added((self.disputed,), (other.disputed,))
+        return Seen(
+            self.rows + other.rows,
+            self.unlabelled + other.unlabelled,
+            added(self.labels, other.labels),
+            (before, after),
+            added(self.groups, other.groups),
+            disputed,
+        )
+
+
+def seen(
+    asked: Feedback,
+    conflicts: Sequence[Conflict],
+    rows: Matrix,
+    truth: Indices | None,
+    before: Indices,
+    after: Indices,
+) -> Seen:
+    """Count what `doubts` goes by, on a table or a part of one; see there. ``conflicts`` are the draft's."""
+    schema = asked.schema
+    classes, rules = len(schema.classes), len(asked)
+    labels: Counts = ((0, 0),) * rules
+    none: Counts = ((0,) * classes,) * classes
+    outside = none, none
+    if truth is not None:
+        held = asked.assign(rows)
+        right = truth == np.append(asked.outcome_codes(), -1)[held]
+        by_rule = counted(held + 1, right.astype(np.intp), (rules + 1, 2))[1:]
+        labels = tuple((miss + hit, hit) for miss, hit in by_rule)
+        free = ~asked.asks[held]
+        before_there, after_there = (counted(truth[free], side[free], (classes, classes)) for side in (before, after))
+        outside = before_there, after_there
+    groups = [*(rows[:, place] == code for place, _, code in _groups(schema)), slice(None)]
+    return Seen(
+        rows=len(rows),
+        unlabelled=0 if truth is not None else len(rows),
+        labels=labels,
+        outside=outside,
+        groups=tuple(
+            tuple(int(many) for side in (before, after) for many in np.bincount(side[here], minlength=classes))
+            for here in groups
+        ),
+        disputed=tuple(int(region_mask(one.region, rows, schema).sum()) for one in conflicts),
+    )
+
+
 def doubts(
     draft: Draft, asked: Feedback, rows: Matrix, truth: Indices | None, before: Indices, after: Indices
 ) -> tuple[Doubt, ...]:
@@ -60,12 +132,18 @@ def doubts(
     ``rows`` are encoded (n, features), ``truth`` (n,) the labels as places in schema order, None
     where the table has none; ``before`` and ``after`` (n,) what is decided without and with the edits.
     """
-    found = [*_disagreements(draft, rows)]
-    if truth is not None and len(rows):
+    conflicts = Conflicts(draft.rules, draft.schema).all
+    return doubts_of(draft, asked, conflicts, seen(asked, conflicts, rows, truth, before, after))
+
+
+def doubts_of(draft: Draft, asked: Feedback, conflicts: Sequence[Conflict], counts: Seen) -> tuple[Doubt, ...]:
+    """Say what speaks against a draft's edits, of the counts on a table; ``conflicts`` are the draft's."""
+    found = [*_disagreements(draft, conflicts, counts.disputed)]
+    if counts.rows and not counts.unlabelled:
         found = [
-            *_contradicted(draft, asked, rows, truth),
-            *_outside(asked, rows, truth, before, after),
-            *_shifts(asked, rows, before, after),
+            *_contradicted(draft, asked, counts.labels),
+            *_outside(counts.outside),
+            *_shifts(asked.schema, counts.groups),
             *found,
         ]
     return tuple(found)
@@ -80,14 +158,12 @@ def authors(draft: Draft) -> dict[str, str]:
     return found
 
 
-def _contradicted(draft: Draft, asked: Feedback, rows: Matrix, truth: Indices) -> Iterator[Doubt]:
-    held, wanted = asked.assign(rows), asked.outcome_codes()
+def _contradicted(draft: Draft, asked: Feedback, labels: Counts) -> Iterator[Doubt]:
+    wanted = asked.outcome_codes()
     known = {rule.id: rule for rule in draft.rules}
-    for place, rule in enumerate(asked):
-        here = held == place
-        if rule.kind != "asserted" or not rule.asks or not here.any():
+    for place, (rule, (many, right)) in enumerate(zip(asked, labels, strict=True)):
+        if rule.kind != "asserted" or not rule.asks or not many:
             continue
-        right, many = int((here & (truth == wanted[place])).sum()), int(here.sum())
         given = known[rule.source].confidence if rule.source in known else None
         least, interval = CONFIDENCE if given is None else given, wilson(right, many)
         if interval[1] < least:
@@ -100,43 +176,51 @@ def _contradicted(draft: Draft, asked: Feedback, rows: Matrix, truth: Indices) -
             yield Doubt("contradicted", says, (rule.id,), many, right / many, interval)
 
 
-def _outside(asked: Feedback, rows: Matrix, truth: Indices, before: Indices, after: Indices) -> Iterator[Doubt]:
-    outside = held_by_asking(asked, rows) < 0
-    classes = len(asked.schema.classes)
-    old, new = (macro_f1(truth[outside], side[outside], classes) for side in (before, after))
-    if old is not None and new is not None and old - new > MOST_F1_LOST:
+def _outside(outside: tuple[Counts, Counts]) -> Iterator[Doubt]:
+    many = total(outside[0])
+    if not many:
+        return
+    old, new = (f1_of(np.array(side)) for side in outside)
+    if old - new > MOST_F1_LOST:
         says = f"where nothing is asked macro F1 falls from {old:.3f} to {new:.3f}"
-        yield Doubt("outside", says, rows=int(outside.sum()), share=old - new)
+        yield Doubt("outside", says, rows=many, share=old - new)
 
 
-def _shifts(asked: Feedback, rows: Matrix, before: Indices, after: Indices) -> Iterator[Doubt]:
-    schema = asked.schema
+def _groups(schema: Schema) -> Iterator[tuple[int, str, int]]:
+    """The groups whose rates are compared: a feature's place, one of its values, and that value's code."""
     for place in subgroups(schema, None):
-        feature = schema.features[place]
-        for text, code in feature.code_of.items():
-            here: Mask = rows[:, place] == code
-            if min(int(here.sum()), int((~here).sum())) < LEAST_ROWS:
-                continue
-            for number, name in enumerate(schema.classes):
-                moved = _rate(after, number, here) - _rate(before, number, here)
-                more = moved - (_rate(after, number, ~here) - _rate(before, number, ~here))
-                if abs(more) > LEAST_SHIFT and abs(moved) > LEAST_SHIFT:
-                    group = f"{feature.name} = {value_text(text)}"
-                    old, new = _rate(before, number, here), _rate(after, number, here)
-                    says = f"{name!r} where {group}: from {old:.1%} to {new:.1%}, {abs(more):.1%} more than elsewhere"
-                    yield Doubt("subgroup", says, rows=int(here.sum()), share=more, group=group)
+        yield from ((place, text, code) for text, code in schema.features[place].code_of.items())
 
 
-def _rate(outcomes: Indices, code: int, here: Mask) -> float:
-    return float((outcomes[here] == code).mean())
+def _shifts(schema: Schema, groups: Counts) -> Iterator[Doubt]:
+    classes, everybody = len(schema.classes), groups[-1]
+    for (place, text, _), here in zip(_groups(schema), groups[:-1], strict=True):
+        elsewhere = [every - inside for every, inside in zip(everybody, here, strict=True)]
+        many = sum(here[:classes])
+        if min(many, sum(elsewhere[:classes])) < LEAST_ROWS:
+            continue
+        for number, name in enumerate(schema.classes):
+            old, new = _rates(here, number, classes)
+            old_there, new_there = _rates(elsewhere, number, classes)
+            moved = new - old
+            more = moved - (new_there - old_there)
+            if abs(more) > LEAST_SHIFT and abs(moved) > LEAST_SHIFT:
+                group = f"{schema.names[place]} = {value_text(text)}"
+                says = f"{name!r} where {group}: from {old:.1%} to {new:.1%}, {abs(more):.1%} more than elsewhere"
+                yield Doubt("subgroup", says, rows=many, share=more, group=group)
 
 
-def _disagreements(draft: Draft, rows: Matrix) -> Iterator[Doubt]:
+def _rates(decided: Sequence[int], code: int, classes: int) -> tuple[float, float]:
+    """The share of one class before and after among rows counted by class, before and then after."""
+    many = sum(decided[:classes])
+    return decided[code] / many, decided[classes + code] / many
+
+
+def _disagreements(draft: Draft, conflicts: Sequence[Conflict], disputed: Sequence[int]) -> Iterator[Doubt]:
     wrote = authors(draft)
-    for conflict in Conflicts(draft.rules, draft.schema).all:
+    for conflict, many in zip(conflicts, disputed, strict=True):
         names: Sequence[str] = list(dict.fromkeys(wrote[rule] for rule in conflict.rules if wrote.get(rule)))
         if len(names) > 1:
-            many = int(region_mask(conflict.region, rows, draft.schema).sum())
             settled = "settled" if conflict.resolved else "unresolved"
             sides = ", ".join(
                 f"{rule} ({wrote.get(rule) or 'nobody'}) says {outcome}"

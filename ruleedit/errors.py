@@ -82,14 +82,15 @@ class ValueRefused(TableError):
     """A cell that the schema doesn't allow."""
 
     code = "value-refused"
-    #: What is wrong after the row is named, where one is.
+    #: What is wrong after the row is named, where one is, and the row's number, from 0.
     cell: str | None = None
+    row: int | None = None
 
     @classmethod
     def at(cls, row: int, cell: str) -> ValueRefused:
         """Build the error for a row, counted from 0; messages count from 1."""
         problem = cls(f"row {row + 1}, {cell}")
-        problem.cell = cell
+        problem.cell, problem.row = cell, row
         return problem
 
     def of_row(self, row: str) -> ValueRefused:

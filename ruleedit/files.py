@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from ruleedit.errors import FileRefused
 
@@ -25,27 +27,35 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_bytes(path: str | Path, content: bytes) -> None:
-    """Write a file, replacing what is there whole; raises `FileRefused`.
+    """Write a file, replacing what is there whole; raises `FileRefused`."""
+    with replacing(path) as file:
+        file.write(content)
 
-    A link stays and what it points to is replaced; a device or a pipe is written to as it is.
+
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[BinaryIO]:
+    """A file to write to that replaces what is there whole once it is complete; raises `FileRefused`.
+
+    Where the writing fails nothing has changed. A link stays and what it points to is replaced; a device
+    or a pipe is written to as it is.
     """
     path = Path(path)
     if path.is_dir():
         raise FileRefused(f"{str(path)!r} is a folder; give a file")
     try:
-        if path.exists() and not path.is_file():
-            path.write_bytes(content)
-        else:
-            _replace(path.resolve(), content)
+        with path.open("wb") if path.exists() and not path.is_file() else _replacement(path.resolve()) as file:
+            yield file
     except OSError as problem:
         raise FileRefused(f"{str(path)!r} can't be written: {problem.strerror}") from None
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _replacement(path: Path) -> Iterator[BinaryIO]:
     fresh = path.with_name(f".{uuid.uuid4().hex}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        fresh.write_bytes(content)
+        with fresh.open("wb") as file:
+            yield file
         if path.exists():
             fresh.chmod(path.stat().st_mode & 0o7777)
         os.replace(fresh, path)

@@ -5,7 +5,7 @@ None of it keeps a rule set from being put in force; each finding says what a re
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,14 +41,14 @@ class Finding:
     says: str
     region: Region
 
-    def to_json(self, schema: Schema, rows: Matrix | None = None) -> dict[str, Any]:
-        """As the command line and the API give it; ``rows`` (n, features) are counted in it."""
-        return {
-            "kind": self.kind,
-            "rules": list(self.rules),
-            "says": self.says,
-            "rows": None if rows is None else int(region_mask(self.region, rows, schema).sum()),
-        }
+    def to_json(self, rows: int | None = None) -> dict[str, Any]:
+        """As the command line and the API give it; ``rows`` are how many of a table it is about."""
+        return {"kind": self.kind, "rules": list(self.rules), "says": self.says, "rows": rows}
+
+
+def finding_rows(found: Sequence[Finding], schema: Schema, rows: Matrix) -> list[int]:
+    """How many encoded rows (n, features) each finding is about."""
+    return [int(region_mask(one.region, rows, schema).sum()) for one in found]
 
 
 def findings(draft: Draft) -> tuple[Finding, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from ruleedit.conflicts import effective
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Mask, Matrix, decide, outcome_codes
+from ruleedit.sums import Counts, added, counted
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,25 @@ class RuleImpact:
         """As JSON."""
         return {"rule": self.rule, "kind": self.kind, "covered": self.covered, "changed": self.changed}
 
+    def __add__(self, other: RuleImpact) -> RuleImpact:
+        """The counts of both; raises `ValueError` for another rule's."""
+        if (self.rule, self.kind) != (other.rule, other.kind):
+            raise ValueError(f"the counts of {self.rule} and {other.rule} have no sum")
+        return RuleImpact(self.rule, self.kind, self.covered + other.covered, self.changed + other.changed)
+
 
 @dataclass(frozen=True)
-class Impact:
-    """What the hard overlay would change on a table of n rows.
+class Tally:
+    """The counts of what the hard overlay would change on a table of n rows.
 
     ``changed`` splits into ``changed_by_edit`` (base and edited rule set answer differently) and
     ``changed_by_assertion`` (they answer the same, and the model didn't follow its own surrogate
-    there). ``undecided`` rows lie in conflicts that nobody has settled. ``flips`` counts the
-    changes by (from, to). ``mask`` (n,) marks the changed rows, ``before`` and ``after`` (n,) are
-    the outcomes as places in schema order. ``parents`` names for a piece of a carved rule that rule.
+    there). ``undecided`` rows lie in conflicts that nobody has settled. ``turned`` counts the changed
+    rows by the places of the class before and the class after. ``parents`` names for a piece of a carved
+    rule that rule.
+
+    The tallies of one edit on the parts of a table add up to that of the table, in any order and
+    however it was parted.
     """
 
     rows: int
@@ -43,22 +53,62 @@ class Impact:
     changed_by_edit: int
     changed_by_assertion: int
     undecided: int
-    flips: dict[tuple[str, str], int]
+    classes: tuple[str, ...]
+    turned: Counts
     by_rule: tuple[RuleImpact, ...]
     parents: Mapping[str, str]
-    mask: Mask
-    before: Indices
-    after: Indices
-    held: Indices
+
+    def __add__(self, other: Tally) -> Tally:
+        """The counts of both; raises `ValueError` for those of another edit."""
+        return Tally(
+            rows=self.rows + other.rows,
+            covered=self.covered + other.covered,
+            changed_by_edit=self.changed_by_edit + other.changed_by_edit,
+            changed_by_assertion=self.changed_by_assertion + other.changed_by_assertion,
+            undecided=self.undecided + other.undecided,
+            classes=self.classes,
+            turned=added(self.turned, other.turned),
+            by_rule=tuple(one + more for one, more in zip(self.by_rule, other.by_rule, strict=True)),
+            parents=self.parents,
+        )
 
     @property
     def changed(self) -> int:
         """Decisions that change."""
         return self.changed_by_edit + self.changed_by_assertion
 
+    @property
+    def flips(self) -> dict[tuple[str, str], int]:
+        """The changes by (from, to), in schema order."""
+        return {
+            (old, new): count
+            for old, row in zip(self.classes, self.turned, strict=True)
+            for new, count in zip(self.classes, row, strict=True)
+            if count
+        }
+
     def to_json(self) -> dict[str, Any]:
         """As the command line and the API give it."""
         return counts_json(self)
+
+
+@dataclass(frozen=True)
+class Impact(Tally):
+    """What the hard overlay would change on a table of n rows: the counts, and the rows.
+
+    ``mask`` (n,) marks the changed rows, ``before`` and ``after`` (n,) are the outcomes as places in
+    schema order, ``held`` (n,) the places of the feedback rules that hold the rows, -1 for none.
+    """
+
+    mask: Mask
+    before: Indices
+    after: Indices
+    held: Indices
+
+    @property
+    def tally(self) -> Tally:
+        """The counts alone."""
+        return Tally(**{one.name: getattr(self, one.name) for one in fields(Tally)})
 
 
 class Counted(Protocol):
@@ -130,8 +180,6 @@ def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
     by_edit = int((mask & (_base_answers(feedback, rows) != after)).sum())
     undecided = np.array([rule.kind == "undecided" for rule in feedback] + [False])[held]
     asks = feedback.asks[held]
-    many = len(classes)
-    pairs = np.bincount(outcomes[mask] * many + after[mask], minlength=many * many).reshape(many, many)
     covered = np.bincount(held + 1, minlength=len(feedback) + 1)[1:]
     changed = np.bincount(held[mask] + 1, minlength=len(feedback) + 1)[1:]
     by_rule = tuple(
@@ -144,7 +192,8 @@ def impact(feedback: Feedback, rows: Matrix, outcomes: Indices) -> Impact:
         changed_by_edit=by_edit,
         changed_by_assertion=int(mask.sum()) - by_edit,
         undecided=int(undecided.sum()),
-        flips={(classes[old], classes[new]): int(pairs[old, new]) for old, new in np.argwhere(pairs)},
+        classes=classes,
+        turned=counted(outcomes[mask], after[mask], (len(classes), len(classes))),
         by_rule=by_rule,
         parents={rule.id: rule.part_of for rule in feedback.edited if rule.part_of},
         mask=mask,

@@ -11,6 +11,7 @@ import hashlib
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +29,9 @@ from ruleedit.schema import BOOLEANS, LARGEST_INTEGER, Feature, Kind, Schema
 #: Wider tables are refused: the limit that the HTTP API documents too.
 MOST_COLUMNS = 1_000
 _NUMBERS = (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal, pa.types.is_null)
-_NO_ROWS = "{!r} has a header and no rows"
+NO_ROWS = "{!r} has a header and no rows"
+#: What the name of a Parquet file ends in.
+PARQUET = (".parquet", ".pq")
 
 
 def read(path: str | Path) -> pd.DataFrame:
@@ -40,9 +43,9 @@ def read(path: str | Path) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise TableError(f"no file {str(path)!r}; give a CSV or Parquet file")
-    frame = _read_parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _read_csv(path)
+    frame = _read_parquet(path) if path.suffix.lower() in PARQUET else _read_csv(path)
     if not len(frame):
-        raise NoRows(_NO_ROWS.format(path.name))
+        raise NoRows(NO_ROWS.format(path.name))
     return frame
 
 
@@ -173,27 +176,31 @@ def fingerprint(rows: Matrix) -> str:
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    names = _header(path)
     try:
-        table = pacsv.read_csv(
-            path,
-            parse_options=pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(names) > 1),
-            convert_options=pacsv.ConvertOptions(
-                column_types=dict.fromkeys(names, pa.string()),
-                null_values=[""],
-                strings_can_be_null=True,
-                quoted_strings_can_be_null=True,
-            ),
-        )
+        table = pacsv.read_csv(path, **csv_options(header(path)))
     except pa.ArrowInvalid as problem:
         if "Empty CSV" in str(problem):
-            raise NoRows(_NO_ROWS.format(path.name)) from None
-        raise TableError(f"{path.name!r} is no readable CSV: {_first_line(problem)}") from None
+            raise NoRows(NO_ROWS.format(path.name)) from None
+        raise unreadable(path, "CSV", problem) from None
     frame: pd.DataFrame = table.to_pandas()
     return frame
 
 
-def _header(path: Path) -> list[str]:
+def csv_options(names: Sequence[str]) -> dict[str, Any]:
+    """How a CSV with these columns is read: cells as text, as they stand there, an empty one missing."""
+    return {
+        "parse_options": pacsv.ParseOptions(newlines_in_values=True, ignore_empty_lines=len(names) > 1),
+        "convert_options": pacsv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
+        ),
+    }
+
+
+def header(path: Path) -> list[str]:
+    """The names of a CSV's columns; raises `TableError`."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             names = next(csv.reader(file), [])
@@ -226,17 +233,32 @@ def _check_names(frame: pd.DataFrame) -> None:
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            _check_width(len(names), path)
-            if len(set(names)) != len(names):
-                raise TableError(f"{path.name!r} names a column twice")
-            table = file.read()
+            parquet_names(file, path)
+            return parquet_frame(file.read())
     except (pa.ArrowException, OSError) as problem:
-        raise TableError(f"{path.name!r} is no readable Parquet file: {_first_line(problem)}") from None
+        raise unreadable(path, "Parquet file", problem) from None
+
+
+def parquet_names(file: pq.ParquetFile, path: Path, more: Sequence[str] = ()) -> tuple[str, ...]:
+    """The names of a Parquet file's columns with ``more``, each once and not too many; raises `TableError`."""
+    names = (*file.schema_arrow.names, *more)
+    _check_width(len(names), path)
+    if len(set(names)) != len(names):
+        raise TableError(f"{path.name!r} names a column twice")
+    return names
+
+
+def parquet_frame(table: pa.Table) -> pd.DataFrame:
+    """What was read of a Parquet file as a DataFrame."""
     # Nullable integers must not pass through floats that would lose digits of a category.
     frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
     frame.columns = pd.Index([str(name) for name in frame.columns])
     return frame
+
+
+def unreadable(path: Path, what: str, problem: Exception) -> TableError:
+    """The error for a file that can't be read."""
+    return TableError(f"{path.name!r} is no readable {what}: {_first_line(problem)}")
 
 
 def check_size(path: str | Path, most_cells: int) -> None:
@@ -249,7 +271,7 @@ def check_size(path: str | Path, most_cells: int) -> None:
         with pq.ParquetFile(path) as file:
             rows, columns = file.metadata.num_rows, file.metadata.num_columns
     except (pa.ArrowException, OSError) as problem:
-        raise TableError(f"{path.name!r} is no readable Parquet file: {_first_line(problem)}") from None
+        raise unreadable(path, "Parquet file", problem) from None
     if rows * columns > most_cells:
         raise TableError(f"{path.name!r} has {rows} rows x {columns} columns; at most {most_cells} cells are accepted")
 

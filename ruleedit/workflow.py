@@ -147,12 +147,10 @@ def add_rules(draft: Draft, rules: RuleSet, *, reason: str, author: str) -> Draf
     return edit(draft, [f"new {rule}" for rule in rules.enabled], reason=reason, author=author)
 
 
-def conflict_rows(found: Sequence[Conflict], schema: Schema, rows: Matrix | None) -> list[int | None]:
-    """How many encoded rows (n, features) each conflict holds; None where no table is given."""
-    if rows is None:
-        return [None] * len(found)
+def conflict_rows(found: Sequence[Conflict], schema: Schema, rows: Matrix) -> list[int]:
+    """How many encoded rows (n, features) each conflict holds."""
     masks = Masks(rows, schema)
-    counts: list[int | None] = []
+    counts: list[int] = []
     for conflict in found:
         bits = masks.all
         for box in conflict.boxes:

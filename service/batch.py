@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from ruleedit.matching import Matrix
-from ruleedit.release import prediction_table
+from ruleedit.batches import Piece, columns_of
+from ruleedit.scale.scoring import Decided, csv_lines, decisions
+from ruleedit.schema import Schema
 from service.scoring import Serving
 
-#: Rows of one part.
-PART = 10_000
+
+def check(table: Sequence[Piece], schema: Schema) -> None:
+    """Read the table once for what the schema refuses: after the first line was sent it is too late to say so."""
+    wanted = columns_of(table, schema)
+    for piece in table:
+        for batch in piece.batches(wanted):
+            batch.encode(schema)
 
 
-def decided_csv(serving: Serving, rows: Matrix, ended: Callable[[dict[str, int], int], object]) -> Iterator[bytes]:
-    """The answers to encoded rows (n, features) as `prediction_table` gives them; CSV, a header and a line a row.
+def decided_csv(serving: Serving, table: Sequence[Piece], ended: Callable[[dict[str, Any]], object]) -> Iterator[bytes]:
+    """The answers to a table as `prediction_table` gives them; CSV, a header and a line a row.
 
-    ``ended`` is told at the end how many rows had each outcome, and how many differ from the model's own.
+    ``ended`` is told at the end how many rows there were, how many had each outcome, and how many
+    differ from the model's own.
     """
-    outcomes: Counter[str] = Counter()
-    changed = 0
-    for start in range(0, max(len(rows), 1), PART):
-        table = prediction_table(serving.release, rows[start : start + PART])
-        outcomes.update(table["outcome"].astype(str))
-        changed += int((table["outcome"].astype(str) != table["model_outcome"].astype(str)).sum())
-        yield table.to_csv(index=False, header=start == 0).encode()
-    ended(dict(outcomes), changed)
+    classes = serving.release.schema.classes
+    counts = Decided.none(len(classes))
+    for part in decisions(serving.release, table):
+        yield csv_lines(part, header=counts.rows == 0)
+        counts += Decided.of(part)
+    outcomes = {name: many for name, many in zip(classes, counts.outcomes, strict=True) if many}
+    ended({"rows": counts.rows, "outcomes": outcomes, "changed": counts.changed})

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import pandas as pd
 
 from ruleedit import modelfolder, release, tables
+from ruleedit.batches import Piece, pieces
 from ruleedit.drafts import Draft
 from ruleedit.formats import canonical
 from ruleedit.matching import Indices, Matrix
@@ -116,6 +117,10 @@ class Shelf:
     def frame(self, name: str) -> pd.DataFrame:
         """A data set's table as the file has it; raises `UnknownDataset`."""
         return tables.read(self._files.path(self._repository.get(Dataset, name, UnknownDataset).file))
+
+    def pieces(self, name: str) -> tuple[Piece, ...]:
+        """A data set's table to read in batches; raises `UnknownDataset`."""
+        return pieces(self._files.path(self._repository.get(Dataset, name, UnknownDataset).file))
 
     def table(self, dataset: str, model: str) -> EncodedTable:
         """A data set as a model reads it; raises as `ruleedit.tables.encode` does."""

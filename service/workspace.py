@@ -23,7 +23,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Refused, TableError, TargetError, did_you_mean
 from ruleedit.feedback import feedback
-from ruleedit.findings import findings
+from ruleedit.findings import finding_rows, findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.impact import impact
@@ -33,10 +33,9 @@ from ruleedit.retrain.report import subgroups
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema, canonical_json
 from ruleedit.surrogate import METHODS
-from ruleedit.tables import encode
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.audit import Audit
-from service.batch import decided_csv
+from service.batch import check, decided_csv
 from service.children import Children
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
@@ -435,10 +434,13 @@ class Workspace:
         record = self._ruleset(name)
         draft = self._shelf.draft(name, revision or record.head)
         rows = None if dataset is None else self._shelf.table(dataset, record.model).rows
-        found, wrote = find_conflicts(draft.rules, draft.schema), authors(draft)
-        counts = conflict_rows(found, draft.schema, rows)
-        told = [conflict_json(one, draft.schema, many, wrote) for one, many in zip(found, counts, strict=True)]
-        noticed = [one.to_json(draft.schema, rows) for one in findings(draft)]
+        found, known, wrote = find_conflicts(draft.rules, draft.schema), findings(draft), authors(draft)
+        met: Sequence[int | None] = [None] * len(found)
+        about: Sequence[int | None] = [None] * len(known)
+        if rows is not None:
+            met, about = conflict_rows(found, draft.schema, rows), finding_rows(known, draft.schema, rows)
+        told = [conflict_json(one, draft.schema, many, wrote) for one, many in zip(found, met, strict=True)]
+        noticed = [one.to_json(many) for one, many in zip(known, about, strict=True)]
         return {"revision": draft.revision, "conflicts": told, "findings": noticed}
 
     def history(self, name: str) -> dict[str, Any]:
@@ -561,13 +563,14 @@ class Workspace:
     def decide_batch(self, name: str, dataset: str, request: str) -> Iterator[bytes]:
         """Decide a data set by what is in service under a name, as CSV in parts; raises as `tables.encode` does."""
         serving = self.serving(name)
-        rows = encode(self._shelf.frame(dataset), serving.release.schema)
+        table = self._shelf.pieces(dataset)
+        check(table, serving.release.schema)
 
-        def ended(outcomes: dict[str, int], changed: int) -> None:
+        def ended(told: dict[str, Any]) -> None:
             asked = {"name": name, "release": serving.id, "revision": serving.revision, "dataset": dataset}
-            self.scoring.note_batch(request, asked | {"rows": len(rows), "outcomes": outcomes, "changed": changed})
+            self.scoring.note_batch(request, asked | told)
 
-        return decided_csv(serving, rows, ended)
+        return decided_csv(serving, table, ended)
 
     def serving(self, name: str) -> Serving:
         """The release that decides under a name; raises `NothingActive`."""

@@ -9,7 +9,35 @@ from pathlib import Path
 import pytest
 
 from ruleedit.errors import FileRefused
-from ruleedit.files import read_json, read_text, write_text
+from ruleedit.files import read_json, read_text, replacing, write_text
+
+
+class TestReplacing:
+    def test_it_appears_once_it_is_complete(self, tmp_path: Path) -> None:
+        """Until then the old file is there, and nobody finds half of the new one under its name."""
+        path = tmp_path / "f"
+        write_text(path, "old")
+        with replacing(path) as file:
+            file.write(b"ne")
+            assert path.read_text() == "old"
+            file.write(b"w")
+        assert path.read_text() == "new"
+        assert list(tmp_path.iterdir()) == [path]
+
+    def test_what_goes_wrong_on_the_way_leaves_the_old_file(self, tmp_path: Path) -> None:
+        """The error comes through as it is, and nothing is left beside the file."""
+        path = tmp_path / "f"
+        write_text(path, "old")
+
+        def half() -> None:
+            with replacing(path) as file:
+                file.write(b"half")
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            half()
+        assert path.read_text() == "old"
+        assert list(tmp_path.iterdir()) == [path]
 
 
 class TestWriteText:
@@ -28,7 +56,7 @@ class TestWriteText:
         def fail(*_: object, **__: object) -> None:
             raise OSError(28, "No space left on device")
 
-        for owner, name in ((Path, "write_bytes"), (os, "replace")):
+        for owner, name in ((Path, "open"), (os, "replace")):
             with monkeypatch.context() as patch:
                 patch.setattr(owner, name, fail)
                 with pytest.raises(FileRefused, match="No space left on device"):

@@ -9,7 +9,7 @@ import pytest
 from ruleedit import findings as finding
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
-from ruleedit.findings import Finding, findings
+from ruleedit.findings import Finding, finding_rows, findings
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.text import parse_rule
@@ -75,8 +75,9 @@ def test_rows_that_fall_to_the_default_are_a_gap() -> None:
         gap.says == "rows that R1 decided are under no rule now, the default says no: for one, where x between 5 and 6"
     )
     rows = encoded([{"x": float(x), "c": "a"} for x in range(10)], SCHEMA)
-    assert gap.to_json(SCHEMA, rows)["rows"] == 2
-    assert gap.to_json(SCHEMA)["rows"] is None
+    assert finding_rows([gap], SCHEMA, rows) == [2]
+    assert gap.to_json(2)["rows"] == 2
+    assert gap.to_json()["rows"] is None
     assert found(edit(draft, ["set R1 x > 6 otherwise yes"], reason="")) == []
     assert found(edit(draft, ["remove R1", "new IF x > 3 THEN yes"], reason="")) == []
 

@@ -138,12 +138,11 @@ class TestResolve:
 
 class TestConflicts:
     def test_rows_are_counted_in_a_table(self, shop: Shop, draft: Draft) -> None:
-        """As many as the two rules cover together; None without a table."""
+        """As many as the two rules cover together."""
         found = find_conflicts(draft.rules, draft.schema)
         frame = pd.read_csv(shop.csv)
         both = int(((frame["age"] < 30) & (frame["amount"] > 9000)).sum())
         assert conflict_rows(found, draft.schema, encode(frame, draft.schema)) == [both]
-        assert conflict_rows(found, draft.schema, None) == [None]
 
     def test_in_json(self, draft: Draft) -> None:
         """The keys of the contract, and the strategy once it is settled."""

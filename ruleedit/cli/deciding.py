@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR|RELEASE", help="A model's or release's folder.")]
 Table = Annotated[Path, typer.Argument(metavar="DATA", help="A table, CSV or Parquet.")]
+AnySize = Annotated[
+    Path, typer.Argument(metavar="DATA", help="A table of any size: CSV, Parquet, or a folder of Parquet files.")
+]
 
 
 #: So many of the groups in which most has changed are shown; ``--json`` has all.
@@ -97,24 +100,23 @@ def apply(
 
 def predict(
     answering: Annotated[Path, typer.Argument(metavar="DIR|RELEASE|RULES.json", help="What answers.")],
-    data: Table,
+    data: AnySize,
     out: Out,
     as_json: Json = False,
 ) -> None:
     """Decide every row of a table: outcome, probabilities, the model's own outcome, the rule, and by what."""
-    from ruleedit.files import write_text
-    from ruleedit.release import load_answering, prediction_table
-    from ruleedit.tables import encode as encode_table
-    from ruleedit.tables import read
+    from ruleedit.batches import pieces
+    from ruleedit.release import load_answering
+    from ruleedit.scale.scoring import write_decisions
 
     found = load_answering(answering)
-    answers = prediction_table(found, encode_table(read(data), found.schema))
-    write_text(out, answers.to_csv(index=False))
-    counts = {str(name): int(count) for name, count in answers["outcome"].value_counts().items() if count}
+    decided = write_decisions(found, pieces(data), out)
+    named = zip(found.schema.classes, decided.outcomes, strict=True)
+    counts = {name: many for name, many in sorted(named, key=lambda one: -one[1]) if many}
     if as_json:
-        print_json({"rows": len(answers), "outcomes": counts})
+        print_json({"rows": decided.rows, "outcomes": counts})
         return
-    shares = [(name, number(count), share(count / len(answers))) for name, count in counts.items()]
+    shares = [(name, number(count), share(count / decided.rows)) for name, count in counts.items()]
     table(("outcome", "rows", "share"), shares, right=("rows", "share"))
 
 

@@ -9,17 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruleedit.cli.common import Data, Json, Out, number, print_json, say, share, table, target_or_none
+from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
 from ruleedit.errors import RuleTextError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ruleedit.batches import Batch, Piece
     from ruleedit.drafts import Draft
     from ruleedit.feedback import Feedback
     from ruleedit.impact import Impact
+    from ruleedit.scale.measuring import Measured, Meter
 
 RuleFile = Annotated[Path, typer.Argument(metavar="RULES.json", help="A rule file.")]
+AnySize = Annotated[
+    Path, typer.Option("--data", help="A table of any size: CSV, Parquet, or a folder of Parquet files.")
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stays in the history.")]
 Author = Annotated[str | None, typer.Option("--author", help="Who; the logged-in user unless given.")]
 
@@ -66,30 +71,19 @@ def edit(
 def impact(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's or release's folder.")],
     rules: RuleFile,
-    data: Data,
+    data: AnySize,
     rows_out: Annotated[Path | None, typer.Option("--rows", help="Write the changed rows here, as CSV.")] = None,
     as_json: Json = False,
 ) -> None:
     """What the hard overlay would change, for whom, and what the data say against it."""
-    from ruleedit.doubts import doubts
-    from ruleedit.feedback import feedback
-    from ruleedit.files import write_text
+    from ruleedit.batches import pieces
     from ruleedit.formats import canonical
-    from ruleedit.impact import impact as measure
     from ruleedit.modelfolder import load
-    from ruleedit.tables import encode, read
-    from ruleedit.workflow import check_same_schema
+    from ruleedit.scale.measuring import Meter
 
-    model, draft, frame = load(folder), canonical.read(rules), read(data)
-    check_same_schema(model, draft)
-    encoded = encode(frame, model.schema)
-    asked = feedback(draft.base, draft.rules, draft.schema)
-    found = measure(asked, encoded, model.outcomes(encoded))
-    if rows_out is not None:
-        changed = _changed_rows(frame, found, model.schema.classes, asked)
-        write_text(rows_out, changed.to_csv(index=False))
-    truth = target_or_none(frame, model.schema, strict=False)
-    against = doubts(draft, asked, encoded, truth, found.before, found.after)
+    meter, where = Meter(load(folder), canonical.read(rules)), pieces(data)
+    counts = meter.measure(where) if rows_out is None else _write_changed(meter, where, rows_out)
+    found, against = counts.tally, meter.doubts(counts)
     if as_json:
         print_json(found.to_json() | {"doubts": [doubt.to_json() for doubt in against]})
         return
@@ -106,12 +100,26 @@ def impact(
         say(f"doubt: {doubt.says}")
 
 
-def _changed_rows(frame: pd.DataFrame, found: Impact, classes: Sequence[str], asked: Feedback) -> pd.DataFrame:
-    """The table's rows whose decision changes, with their numbers; a column of the table's own name keeps it."""
-    rows = found.mask.nonzero()[0]
-    changed = frame[found.mask].copy()
+def _write_changed(meter: Meter, where: Sequence[Piece], out: Path) -> Measured:
+    """Measure a table, and write the rows whose decision changes as CSV that appears once it is complete."""
+    from ruleedit.files import replacing
+
+    total: Measured | None = None
+    with replacing(out) as file:
+        for batch, found, counts in meter.impacts(where, all_columns=True):
+            changed = _changed_rows(batch, found, meter.asked)
+            file.write(changed.to_csv(index=False, header=total is None).encode("utf-8", "surrogatepass"))
+            total = counts if total is None else total + counts
+    assert total is not None, "a table has rows"
+    return total
+
+
+def _changed_rows(batch: Batch, found: Impact, asked: Feedback) -> pd.DataFrame:
+    """The batch's rows whose decision changes, with their numbers; a column of the table's own name keeps it."""
+    rows, classes = found.mask.nonzero()[0], found.classes
+    changed = batch.frame[found.mask].copy()
     ours: dict[str, Sequence[object]] = {
-        "row": rows.tolist(),
+        "row": (rows + batch.start).tolist(),
         "outcome_before": [classes[code] for code in found.before[rows]],
         "outcome_after": [classes[code] for code in found.after[rows]],
         "feedback_rule": [asked.rules[place].id for place in found.held[rows]],
@@ -126,7 +134,9 @@ def _changed_rows(frame: pd.DataFrame, found: Impact, classes: Sequence[str], as
 
 def conflicts(
     rules: RuleFile,
-    data: Annotated[Path | None, typer.Option("--data", help="A table to count the rows in each.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="A table of any size to count the rows in each: CSV, Parquet, folder.")
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Asserted rules that contradict each other; exit status 1 if any is unresolved."""
@@ -135,17 +145,22 @@ def conflicts(
     from ruleedit.findings import findings
     from ruleedit.formats import canonical
     from ruleedit.regions import box_text
-    from ruleedit.tables import encode, read
-    from ruleedit.workflow import conflict_json, conflict_rows
+    from ruleedit.workflow import conflict_json
 
     draft = canonical.read(rules)
     found, noticed, wrote = find_conflicts(draft.rules, draft.schema), findings(draft), authors(draft)
-    rows = None if data is None else encode(read(data), draft.schema)
-    counts = conflict_rows(found, draft.schema, rows)
+    counts: Sequence[int | None] = [None] * len(found)
+    about: Sequence[int | None] = [None] * len(noticed)
+    if data is not None:
+        from ruleedit.batches import pieces
+        from ruleedit.scale.measuring import rows_in
+
+        counts, about = rows_in(found, noticed, draft, pieces(data))
     unresolved = any(not conflict.resolved for conflict in found)
     if as_json:
         told = [conflict_json(c, draft.schema, n, wrote) for c, n in zip(found, counts, strict=True)]
-        print_json({"conflicts": told, "findings": [one.to_json(draft.schema, rows) for one in noticed]})
+        remarks = [one.to_json(n) for one, n in zip(noticed, about, strict=True)]
+        print_json({"conflicts": told, "findings": remarks})
         return int(unresolved)
     if not found:
         say("no conflicts")

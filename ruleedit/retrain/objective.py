@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Mask, Matrix
@@ -90,7 +91,11 @@ def macro_f1(truth: Indices, found: Indices, classes: int) -> float | None:
     """
     if not len(truth):
         return None
-    counts = np.bincount(truth * classes + found, minlength=classes * classes).reshape(classes, classes)
+    return f1_of(np.bincount(truth * classes + found, minlength=classes * classes).reshape(classes, classes))
+
+
+def f1_of(counts: npt.NDArray[np.integer]) -> float:
+    """`macro_f1` of a confusion (classes, classes) of truth and answer that counts a row or more."""
     total = counts.sum(axis=0) + counts.sum(axis=1)
     return float((2.0 * counts.diagonal()[total > 0] / total[total > 0]).mean())
 
