@@ -9,7 +9,8 @@
         │   ├── UnknownRevision         unknown-revision
         │   ├── UnknownRelease          unknown-release
         │   ├── UnknownTrial            unknown-trial
-        │   ├── UnknownJob              unknown-job
+        │   ├── UnknownCounterexample   unknown-counterexample
+    │   ├── UnknownJob              unknown-job
         │   ├── UnknownKey              unknown-key
         │   └── NothingActive           no-active-release
         ├── Stale                       revision-stale
@@ -105,6 +106,13 @@ class UnknownTrial(UnknownResource):
 
     code = "unknown-trial"
     what = "trial of the release"
+
+
+class UnknownCounterexample(UnknownResource):
+    """No such counterexample."""
+
+    code = "unknown-counterexample"
+    what = "counterexample"
 
 
 class UnknownJob(UnknownResource):

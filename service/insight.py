@@ -120,10 +120,14 @@ class Effect:
 
 @dataclass(frozen=True)
 class Reach:
-    """How one rule's region grows and shrinks by an edit: the model's answers there by class."""
+    """How one rule's region grows and shrinks by an edit: the model's answers there by class.
+
+    ``held`` are the rows that it holds then.
+    """
 
     gained_outcomes: tuple[int, ...]
     lost_outcomes: tuple[int, ...]
+    held: int
 
     @property
     def gained(self) -> int:
@@ -187,7 +191,8 @@ class Lens:
         """What an edit adds to a rule's region and takes from it."""
         old, new = (_clauses(draft, rule) for draft in (before, after))
         with self._lock:
-            return Reach(self._preview.answers_between(new, old), self._preview.answers_between(old, new))
+            between = self._preview.answers_between
+            return Reach(between(new, old), between(old, new), sum(between(new, None)))
 
     def feature(self, name: str) -> FeatureFigures:
         """How a feature's values lie; counted once. Raises `UnknownFeature`."""

@@ -37,6 +37,7 @@ from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolv
 from service.audit import Audit
 from service.batch import check, decided_csv
 from service.children import Children
+from service.counterexamples import Counterexamples
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
 from service.heads import Heads
@@ -147,6 +148,7 @@ class Workspace:
         self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock)
         self.scoring = Scoring(self._decision_log, clock)
         self.workflow = Workflow(self._repository, self._shelf, self.scoring, self._once, settings, clock)
+        self.counterexamples = Counterexamples(self._repository, self._shelf, self._once, new_id)
         self.trials = Trials(self._repository, self._shelf, self.scoring, self._once, self.workflow)
         self._waiting_for: str | None = "the active releases are being loaded"
 

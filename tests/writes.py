@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import httpx
 
-from tests.serving import EDIT, TARGET, Api, Made, small_table
+from tests.serving import EDIT, ROW, TARGET, Api, Made, small_table
 
 CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
 #: POSTs that change nothing that an auditor asks about.
@@ -93,6 +93,21 @@ def settling(api: Api, made: Made) -> Write:
     ruleset = fresh_ruleset(api, made, *CONFLICTING)
     body = {"strategy": "priority", "reason": "test"}
     return Write(f"/v1/rulesets/{ruleset['id']}/resolutions", {"json": body}, {"If-Match": f'"{ruleset["revision"]}"'})
+
+
+def marking(api: Api, made: Made) -> Write:
+    """Mark a row as a counterexample to a rule that holds it."""
+    ruleset = fresh_ruleset(api, made, "new IF age < 30 THEN yes")
+    rule = next(rule["id"] for rule in ruleset["rules"] if rule["asserted"])
+    body = {"rule": rule, "row": ROW, "outcome": "no", "reason": "test"}
+    return Write(f"/v1/rulesets/{ruleset['id']}/counterexamples", {"json": body})
+
+
+def unmarking(api: Api, made: Made) -> Write:
+    """Take a counterexample back."""
+    marked = marking(api, made)
+    found = marked.send(api).json()["id"]
+    return Write(f"{marked.path}/{found}/withdraw", {"json": {"reason": "test"}})
 
 
 def releasing(api: Api, made: Made) -> Write:
@@ -193,6 +208,8 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/rulesets/import": importing,
     "POST /v1/rulesets/{ruleset}/edits": editing,
     "POST /v1/rulesets/{ruleset}/resolutions": settling,
+    "POST /v1/rulesets/{ruleset}/counterexamples": marking,
+    "POST /v1/rulesets/{ruleset}/counterexamples/{counterexample}/withdraw": unmarking,
     "POST /v1/releases": releasing,
     "POST /v1/releases/{release}/activate": activating,
     "POST /v1/releases/{release}/rollback": rolling_back,

@@ -323,6 +323,47 @@ class LocalBody(Told):
     )
 
 
+class CounterexampleAsked(Explained):
+    """A row that a rule decides wrongly."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"rule": "R3", "row": {"age": 25, "income": 31000, "job": None}, "outcome": "approve", "reason": "ours"}
+            ]
+        },
+    )
+
+    rule: Id
+    row: dict[str, Any] = Field(description="Every feature of the model by name, as decisions take it.")
+    outcome: Name = Field(description="The class that the row should get.")
+    author: Author = ""
+
+
+class CounterexampleBody(Told):
+    """A counterexample, and what a revision makes of it."""
+
+    id: str
+    created: str
+    ruleset: str
+    rule: str
+    row: dict[str, Any]
+    outcome: str
+    author: str
+    reason: str
+    withdrawn: str | None = Field(description="When it was taken back.")
+    revision: str
+    decided: str = Field(description="What the hard overlay of that revision answers.")
+    answered: bool = Field(description="Whether that is the class that the row should get.")
+
+
+class CounterexamplesBody(Told):
+    """The counterexamples to a rule set's rules, oldest first."""
+
+    revision: str
+    items: list[CounterexampleBody]
+
+
 class RuleImpactBody(Told):
     """One feedback rule's share of the impact."""
 

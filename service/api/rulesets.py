@@ -11,6 +11,9 @@ from ruleedit.formats.read import FORMATS as IMPORTS
 from ruleedit.formats.read import MOST_BYTES
 from service.api.bodies import (
     ConflictsBody,
+    CounterexampleAsked,
+    CounterexampleBody,
+    CounterexamplesBody,
     DiffBody,
     EditsAsked,
     HistoryBody,
@@ -19,6 +22,7 @@ from service.api.bodies import (
     LocalAsked,
     LocalBody,
     PageOf,
+    ReasonAsked,
     ResolutionAsked,
     RuleSetAsked,
     RuleSetBody,
@@ -178,6 +182,45 @@ def look_closely(work: Work, ruleset: str, asked: LocalAsked) -> dict[str, Any]:
     It takes up to some seconds in a process of its own; 422 `step-failed` where that needs more than it is given.
     """
     return work.local(ruleset, asked.row, asked.revision, seed=asked.seed)
+
+
+@router.post(
+    "/{ruleset}/counterexamples",
+    status_code=201,
+    response_model=CounterexampleBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Mark a counterexample",
+)
+def mark_counterexample(work: Work, by: By, ruleset: str, asked: CounterexampleAsked) -> dict[str, Any]:
+    """Say that a rule decides a row wrongly; every draft is measured by it until somebody withdraws it."""
+    signed = by.signing(asked.author)
+    return work.counterexamples.mark(ruleset, asked.rule, asked.row, asked.outcome, asked.why, by=signed)
+
+
+@router.get(
+    "/{ruleset}/counterexamples",
+    response_model=CounterexamplesBody,
+    responses=refuses(404),
+    summary="List counterexamples",
+)
+def list_counterexamples(work: Work, ruleset: str) -> dict[str, Any]:
+    """All counterexamples, the withdrawn included, with what the present revision answers."""
+    return work.counterexamples.of(ruleset)
+
+
+@router.post(
+    "/{ruleset}/counterexamples/{counterexample}/withdraw",
+    response_model=CounterexampleBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Withdraw a counterexample",
+)
+def withdraw_counterexample(
+    work: Work, by: By, ruleset: str, counterexample: str, asked: ReasonAsked
+) -> dict[str, Any]:
+    """Take a counterexample back; it stays in the list and in the audit."""
+    return work.counterexamples.withdraw(ruleset, counterexample, asked.why, by=by.signing(asked.author))
 
 
 @router.get("/{ruleset}/impact", response_model=ImpactBody, responses=refuses(404), summary="Preview the impact")

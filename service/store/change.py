@@ -16,6 +16,7 @@ from service.people import Person
 from service.store import tables
 from service.store.records import (
     Asked,
+    Counterexample,
     Dataset,
     Happened,
     JobRecord,
@@ -30,7 +31,7 @@ from service.store.records import (
     TrialRecord,
 )
 
-Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord, KeyRecord)
+Record = TypeVar("Record", Dataset, ModelRecord, RuleSetRecord, ReleaseRecord, JobRecord, KeyRecord, Counterexample)
 TABLES: dict[type, Table] = {
     Dataset: tables.datasets,
     ModelRecord: tables.models,
@@ -38,6 +39,7 @@ TABLES: dict[type, Table] = {
     ReleaseRecord: tables.releases,
     JobRecord: tables.jobs,
     KeyRecord: tables.keys,
+    Counterexample: tables.counterexamples,
 }
 
 
@@ -98,7 +100,7 @@ class Change:
 
     # --- resources ----------------------------------------------------------------------------
 
-    def add(self, record: Dataset | ModelRecord | ReleaseRecord | JobRecord | KeyRecord) -> None:
+    def add(self, record: Dataset | ModelRecord | ReleaseRecord | JobRecord | KeyRecord | Counterexample) -> None:
         """Keep a new record."""
         self.connection.execute(insert(TABLES[type(record)]).values(**asdict(record)))
 
@@ -202,6 +204,15 @@ class Change:
         running = (table.c.release == release, table.c.kind == kind, table.c.ended.is_(None))
         if self.connection.execute(update(table).where(*running).values(ended=self.moment)).rowcount != 1:
             raise StateRefused(f"the release {release!r} is no {kind} now")
+
+    # --- counterexamples ----------------------------------------------------------------------
+
+    def withdraw(self, counterexample: str) -> None:
+        """Take a counterexample back; raises `StateRefused` where it was before."""
+        table = tables.counterexamples
+        change = update(table).where(table.c.id == counterexample, table.c.withdrawn.is_(None))
+        if self.connection.execute(change.values(withdrawn=self.moment)).rowcount != 1:
+            raise StateRefused(f"the counterexample {counterexample!r} was taken back before")
 
     # --- keys ---------------------------------------------------------------------------------
 

@@ -88,6 +88,24 @@ class ReleaseRecord:
 
 
 @dataclass(frozen=True)
+class Counterexample:
+    """A row that a rule decides wrongly: the class that it should get, who said so, and why.
+
+    ``row`` is a JSON row, as decisions take it; ``withdrawn`` is when it was taken back.
+    """
+
+    id: str
+    created: str
+    ruleset: str
+    rule: str
+    row: dict[str, Any]
+    outcome: str
+    author: str
+    reason: str
+    withdrawn: str | None = None
+
+
+@dataclass(frozen=True)
 class KeyRecord:
     """An API key: whose it is, what it may, and the hash that it is known by; the key itself is nowhere."""
 

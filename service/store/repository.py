@@ -22,6 +22,7 @@ from service.store import tables
 from service.store.change import TABLES, Abandoned, Change, Record, forget_replies, last_event, record_of, served
 from service.store.engine import Database
 from service.store.records import (
+    Counterexample,
     JobRecord,
     JobState,
     KeyRecord,
@@ -185,6 +186,13 @@ class Repository:
         asked = asked.where(table.c.ended.is_(None) if release is None else table.c.release == release)
         with self.database.reading() as connection:
             return [TrialRecord(*row) for row in connection.execute(asked)]
+
+    def counterexamples(self, ruleset: str) -> list[Counterexample]:
+        """The counterexamples to a rule set's rules, oldest first."""
+        table = tables.counterexamples
+        asked = select(table).where(table.c.ruleset == ruleset).order_by(table.c.number)
+        with self.database.reading() as connection:
+            return [record_of(Counterexample, row) for row in connection.execute(asked)]
 
     # --- the audit chain ----------------------------------------------------------------------
 

@@ -135,6 +135,18 @@ trials = Table(
     sqlite_autoincrement=True,
 )
 
+#: Rows that a rule decides wrongly, by somebody's word.
+counterexamples = _resource(
+    "counterexamples",
+    Column("ruleset", ForeignKey("rulesets.id"), nullable=False, index=True),
+    _text("rule"),
+    _json("row"),
+    _text("outcome"),
+    _text("author"),
+    _text("reason"),
+    _text("withdrawn", nullable=True),
+)
+
 keys = _resource(
     "keys",
     _text("name"),
