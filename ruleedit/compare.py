@@ -20,6 +20,7 @@ import pandas as pd
 
 from ruleedit.difference import Difference, DifferenceRule, labelled
 from ruleedit.errors import Refused
+from ruleedit.groups import Grouping
 from ruleedit.matching import Indices, Mask, Matrix, box_mask
 from ruleedit.models import split_points
 from ruleedit.regions import NumberSet, rule_box
@@ -28,7 +29,7 @@ from ruleedit.release import Answering, Release, RuleAnswers
 from ruleedit.retrain.objective import macro_f1
 from ruleedit.retrain.report import flips_by_class, subgroups
 from ruleedit.rules import Rule, RuleSet, value_text
-from ruleedit.schema import Schema
+from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate.fidelity import wilson
 from ruleedit.tables import encode
 from ruleedit.training import stratified_quarter
@@ -145,7 +146,7 @@ def compare(
     frame: pd.DataFrame,
     *,
     truth: Indices | None = None,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str | Grouping] | None = None,
     max_clauses: int = MAX_CLAUSES,
     seed: int = 0,
 ) -> Comparison:
@@ -160,8 +161,9 @@ def compare(
         The table (n, columns); each side reads it by its own schema.
     truth : Indices, optional
         The true classes (n,) as places in the schema of ``before``.
-    groups : sequence of str, optional
-        The features by whose values the changes are parted; by default text features of few values.
+    groups : sequence of str or Grouping, optional
+        The features by whose values the changes are parted, or a number by its cuts; by default text features of
+        few values.
     max_clauses : int
         The budget of clauses for the rules that describe the difference.
     seed : int
@@ -231,16 +233,21 @@ def _part(name: str, mask: Mask, old: Indices, new: Indices, names: tuple[str, .
 
 
 def _groups(
-    rows: Matrix, schema: Schema, places: Sequence[int], old: Indices, new: Indices, names: tuple[str, ...]
+    rows: Matrix, schema: Schema, groupings: Sequence[Grouping], old: Indices, new: Indices, names: tuple[str, ...]
 ) -> Iterator[Slice]:
     """The values of each feature that rows have, an unseen and a missing one too."""
-    for place in places:
-        feature, column = schema.features[place], rows[:, place]
-        values = [(f"{feature.name} = {value_text(text)}", column == code) for text, code in feature.code_of.items()]
-        values.append((f"{feature.name} is missing", np.isnan(column)))
+    for grouping in groupings:
+        feature, column = schema.feature(grouping.column), rows[:, schema.index(grouping.column)]
+        values = [(_group_name(feature, value), mask) for value, mask in grouping.parts(rows, schema)]
         if feature.kind == "categorical":
             values.append((f"{feature.name} is another value", column == 0.0))
         yield from (_part(name, mask, old, new, names) for name, mask in values if mask.any())
+
+
+def _group_name(feature: Feature, value: str | None) -> str:
+    if value is None:
+        return f"{feature.name} is missing"
+    return f"{feature.name} {value}" if feature.is_number else f"{feature.name} = {value_text(value)}"
 
 
 def _splits(sides: Sequence[Answering], schema: Schema) -> list[dict[float, float]]:

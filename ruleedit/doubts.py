@@ -188,7 +188,8 @@ def _outside(outside: tuple[Counts, Counts]) -> Iterator[Doubt]:
 
 def _groups(schema: Schema) -> Iterator[tuple[int, str, int]]:
     """The groups whose rates are compared: a feature's place, one of its values, and that value's code."""
-    for place in subgroups(schema, None):
+    for grouping in subgroups(schema, None):
+        place = schema.index(grouping.column)
         yield from ((place, text, code) for text, code in schema.features[place].code_of.items())
 
 

@@ -16,6 +16,7 @@ from ruleedit.evidence import Evidence
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
+from ruleedit.groups import Grouping
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes, outcomes
 from ruleedit.overlay import moves
@@ -49,7 +50,7 @@ def put_in_force(
     strategy: str | None = None,
     seed: int = 0,
     prove: bool = False,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str | Grouping] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -163,7 +164,7 @@ def _retrained(
         "accepted": found.accepted,
         "stopped": found.stopped,
         "refitted": found.refitted,
-        "curve": [_point_json(point) for point in found.curve],
+        "curve": [point_json(point) for point in found.curve],
         "notes": list(found.notes),
     }
 
@@ -212,7 +213,8 @@ def _proved(
     return dataclasses.replace(release, model=model), figures
 
 
-def _point_json(point: Point) -> dict[str, Any]:
+def point_json(point: Point) -> dict[str, Any]:
+    """One training on the curve as JSON."""
     return {
         "training": point.training,
         "synthetic": point.synthetic,
@@ -222,7 +224,7 @@ def _point_json(point: Point) -> dict[str, Any]:
 
 
 def _effect(
-    release: Release, asked: Feedback, rows: Matrix, truth: Indices | None, groups: Sequence[str] | None
+    release: Release, asked: Feedback, rows: Matrix, truth: Indices | None, groups: Sequence[str | Grouping] | None
 ) -> dict[str, Any]:
     before = release.before or release.model
     probabilities = before.proba(rows)

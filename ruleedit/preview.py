@@ -46,7 +46,7 @@ class Glance:
     ``by_rule`` holds the feedback rules that hold rows; what an edit uncovered of a rule is one
     line. ``confusion_before`` and ``confusion_after`` (classes, classes) count the rows by true
     class and decision, in schema order; None without the truth. ``changed_bits`` packs the rows
-    whose decision changes.
+    whose decision changes, ``asked`` those for which each outcome is asked.
     """
 
     rows: int
@@ -61,6 +61,7 @@ class Glance:
     confusion_after: npt.NDArray[np.int64] | None
     parents: Mapping[str, str] = field(repr=False)
     changed_bits: Bits = field(repr=False)
+    asked: Mapping[Outcome, Bits] = field(repr=False)
 
     @property
     def changed(self) -> int:
@@ -144,7 +145,7 @@ class Preview:
     def of(self, edited: RuleSet) -> Glance:
         """The impact of the edits between the base and ``edited``; raises as `ruleedit.conflicts.overlaps` does."""
         classes = self.schema.classes
-        asked = [self._none.copy() for _ in classes]
+        asked: dict[Outcome, Bits] = {}
         undecided = self._none.copy()
         by_rule: dict[tuple[str, str], RuleImpact] = {}
         for one in self._held(edited):
@@ -154,7 +155,7 @@ class Preview:
                 undecided |= one.bits
             elif top is not None:
                 code = classes.index(top)
-                asked[code] |= one.bits
+                asked[one.outcome] = asked.get(one.outcome, self._none) | one.bits
                 changed = count(one.bits & ~self._model[code])
             before = by_rule.get((one.rule, one.kind), RuleImpact(one.rule, one.kind, 0, 0))
             covered = before.covered + count(one.bits)
@@ -180,12 +181,17 @@ class Preview:
     def _answers(self, bits: Bits) -> tuple[int, ...]:
         return tuple(count(bits & own) for own in self._model)
 
-    def _glance(self, asked: list[Bits], undecided: Bits, by_rule: tuple[RuleImpact, ...], edited: RuleSet) -> Glance:
+    def _glance(
+        self, asked: Mapping[Outcome, Bits], undecided: Bits, by_rule: tuple[RuleImpact, ...], edited: RuleSet
+    ) -> Glance:
         classes = self.schema.classes
-        covered = np.bitwise_or.reduce(asked)
-        changed = [bits & ~own for bits, own in zip(asked, self._model, strict=True)]
+        by_class = [self._none.copy() for _ in classes]
+        for outcome, bits in asked.items():
+            by_class[classes.index(outcome.top(classes) or "")] |= bits
+        covered = np.bitwise_or.reduce(by_class)
+        changed = [bits & ~own for bits, own in zip(by_class, self._model, strict=True)]
         by_edit = sum(count(bits & ~said) for bits, said in zip(changed, self._said_class, strict=True))
-        after = [(own & ~covered) | bits for own, bits in zip(self._model, asked, strict=True)]
+        after = [(own & ~covered) | bits for own, bits in zip(self._model, by_class, strict=True)]
         flips = {
             (classes[old], classes[new]): count(own & bits)
             for old, own in enumerate(self._model)
@@ -209,6 +215,7 @@ class Preview:
             confusion_after=None if self._truth is None else _crossed(self._truth, after),
             parents={rule.id: rule.part_of for rule in edited if rule.part_of},
             changed_bits=everything,
+            asked=asked,
         )
 
     def _held(self, edited: RuleSet) -> Iterator[_Held]:

@@ -94,7 +94,7 @@ def _work(
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
-        value = function(*args, **named, progress=lambda done, of, *said: there.send(("progress", (done, of))))
+        value = function(*args, **named, progress=lambda *said: there.send(("progress", said)))
         answer = ("returned", value)
     except RuleEditError as problem:
         answer = ("raised", problem)

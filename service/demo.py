@@ -7,6 +7,7 @@ import logging
 
 from ruleedit.datasets import loans
 from ruleedit.errors import Cancelled, RuleEditError
+from ruleedit.groups import Fairness, Grouping
 from service.errors import NothingActive
 from service.jobs import Watch
 from service.people import SERVICE
@@ -17,6 +18,8 @@ NAME = "loans"
 ROWS = 4_000
 #: The change of policy: these applicants were too young before.
 CHANGE = "new IF age between 27 and 30 AND income >= 30000 AND debt_ratio <= 0.6 THEN approve"
+#: Whom a change of policy must not leave behind.
+GROUPS = Fairness((Grouping("gender"), Grouping("age", (30.0, 60.0))), "approve")
 REASON = "the age limit is lowered from 30 to 26"
 
 
@@ -28,6 +31,7 @@ def make_demo(workspace: Workspace, watch: Watch) -> None:
         frame = io.BytesIO(loans(ROWS).to_csv(index=False).encode())
         table = workspace.add_dataset(frame, "loans", ".csv", by=SERVICE)["id"]
         asked = {"dataset": table, "target": "decision", "name": NAME, "seed": 0, "thresholds": {}, "schema": None}
+        asked |= {"groups": GROUPS.to_json()}
         model = workspace.run("train", asked, watch, SERVICE)["model"]
         asked = {"model": model, "dataset": None, "method": "tree", "max_clauses": 16, "seed": 0, "name": NAME}
         asked |= {"probabilities": False, "ground": None}

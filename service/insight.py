@@ -6,13 +6,17 @@ Over encoded rows (n, features) and outcomes (n,) as places in schema order.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from ruleedit.bits import unpacked
+from ruleedit.calibration import Calibration, Sure
 from ruleedit.drafts import Draft
-from ruleedit.matching import Indices, Mask, Matrix, outcome_codes
+from ruleedit.groups import Group, Grouping
+from ruleedit.matching import Indices, Mask, Matrix, outcome_codes, outcome_table
 from ruleedit.preview import Glance, Preview
 from ruleedit.rules import Clause
 from ruleedit.schema import Feature, Schema
@@ -92,21 +96,12 @@ def _crossed(place: Indices, outcomes: Indices, size: int, classes: int) -> tupl
 
 
 @dataclass(frozen=True)
-class Group:
-    """One group of a table: how often the decision is each class, before and after."""
-
-    value: str
-    rows: int
-    before: tuple[float, ...]
-    after: tuple[float, ...]
-
-
-@dataclass(frozen=True)
 class Effect:
     """What a draft would change on a table.
 
     ``shares`` are the classes' shares before and after; ``f1`` is macro F1 against the truth before
-    and after, None where there is no truth; ``honoured`` is the share of the rows asked about on
+    and after, None where there is no truth; ``calibration`` is the expected calibration error before and after, None
+    where there is no truth or nobody said how sure the model is; ``honoured`` is the share of the rows asked about on
     which the model answers so by itself, None where nothing is asked. ``groups`` has the groups of
     each feature that makes some.
     """
@@ -114,6 +109,7 @@ class Effect:
     glance: Glance
     shares: tuple[tuple[float, float], ...]
     f1: tuple[float, float] | None
+    calibration: tuple[float, float] | None
     honoured: float | None
     groups: dict[str, tuple[Group, ...]]
 
@@ -144,22 +140,35 @@ class Lens:
     """A table looked at through one base: the effect of any draft on it, fast enough to follow a slider.
 
     ``rows`` (n, features) are encoded, ``outcomes`` (n,) the model's own answers, ``truth`` (n,) the
-    true classes or None. Every open page of a rule set looks through the same one, so one asks at a time.
+    true classes or None, ``sure`` (n,) the probabilities of the model's answers. ``sensitive`` are the columns that
+    somebody marked; `groupable` ones make groups besides. Every open page of a rule set looks through the same one,
+    so one asks at a time.
     """
 
-    def __init__(self, base: Draft, rows: Matrix, outcomes: Indices, truth: Indices | None) -> None:
+    def __init__(
+        self,
+        base: Draft,
+        rows: Matrix,
+        outcomes: Indices,
+        truth: Indices | None,
+        *,
+        sure: Sure | None = None,
+        sensitive: Sequence[Grouping] = (),
+    ) -> None:
         self._lock = threading.Lock()
         self._schema, self._rows, self._outcomes = base.schema, rows, outcomes
         self._figures: dict[str, FeatureFigures] = {}
-        self._names = groupable(base.schema)
         masks: dict[str, Mask] = {}
-        self._labels: dict[str, tuple[str, str]] = {}
-        for name in self._names:
-            for value, code in base.schema.feature(name).code_of.items():
-                key = f"{len(masks)}"
-                masks[key] = rows[:, base.schema.index(name)] == code
-                self._labels[key] = (name, value)
+        self._labels: dict[str, tuple[str, str | None]] = {}
+        self._names = groupable(base.schema, sensitive)
+        for grouping in _groupings(self._names, sensitive):
+            for value, mask in grouping.parts(rows, base.schema):
+                if mask.any():
+                    key = f"{len(masks)}"
+                    masks[key], self._labels[key] = mask, (grouping.column, value)
         self._preview = Preview(base.base, base.schema, rows, outcomes, truth=truth, subgroups=masks)
+        self._truth = truth
+        self._calibration = None if truth is None or sure is None else Calibration(sure, outcomes == truth)
         self._before = np.bincount(outcomes, minlength=len(base.schema.classes))
 
     def effect(self, draft: Draft) -> Effect:
@@ -176,7 +185,19 @@ class Lens:
         if found.confusion_before is not None and found.confusion_after is not None:
             f1 = (_macro_f1(found.confusion_before), _macro_f1(found.confusion_after))
         honoured = (found.covered - found.changed) / found.covered if found.covered else None
-        return Effect(found, shares, f1, honoured, self._groups(found))
+        return Effect(found, shares, f1, self._calibrated(found), honoured, self._groups(found))
+
+    def _calibrated(self, found: Glance) -> tuple[float, float] | None:
+        """The calibration error before and after: an overlay is as sure of an answer as its rule says."""
+        if self._calibration is None or self._truth is None or self._calibration.error is None:
+            return None
+        classes, otherwise = self._schema.classes, []
+        for outcome, bits in found.asked.items():
+            mask = unpacked(bits, found.rows)
+            sure = outcome_table([outcome], classes)[0]
+            right = int((self._truth[mask] == int(sure.argmax())).sum())
+            otherwise.append((mask, float(sure.max()), right))
+        return self._calibration.error, self._calibration.answered(otherwise) or 0.0
 
     def decided(self, draft: Draft) -> tuple[Decided, ...]:
         """The figures of every rule in order, the default's last under the id ``""``."""
@@ -205,12 +226,10 @@ class Lens:
         groups: dict[str, list[Group]] = {name: [] for name in self._names}
         for rates in found.subgroups:
             name, value = self._labels[rates.subgroup]
-            if rates.rows:
-                both = [
-                    tuple(said[one] / rates.rows for one in self._schema.classes)
-                    for said in (rates.before, rates.after)
-                ]
-                groups[name].append(Group(value, rates.rows, *both))
+            both = [
+                tuple(said[one] / rates.rows for one in self._schema.classes) for said in (rates.before, rates.after)
+            ]
+            groups[name].append(Group(name, value, rates.rows, *both))
         return {name: tuple(members) for name, members in groups.items()}
 
 
@@ -232,8 +251,13 @@ def _macro_f1(table: npt.NDArray[np.int64]) -> float:
     return float((2 * hit[present] / (said + true)[present]).mean()) if present.any() else 0.0
 
 
-def groupable(schema: Schema) -> tuple[str, ...]:
-    """The features whose values make groups that can be read: booleans, and categories of few values."""
-    return tuple(
-        feature.name for feature in schema.features if not feature.is_number and 2 <= len(feature.values) <= MOST_GROUPS
-    )
+def groupable(schema: Schema, sensitive: Sequence[Grouping] = ()) -> tuple[str, ...]:
+    """The features by which rows are grouped: the sensitive ones, then booleans and categories of few values."""
+    marked = [grouping.column for grouping in sensitive]
+    few = (one.name for one in schema.features if not one.is_number and 2 <= len(one.values) <= MOST_GROUPS)
+    return (*marked, *(name for name in few if name not in marked))
+
+
+def _groupings(names: Sequence[str], sensitive: Sequence[Grouping]) -> Iterator[Grouping]:
+    marked = {grouping.column: grouping for grouping in sensitive}
+    yield from (marked.get(name) or Grouping(name) for name in names)

@@ -7,7 +7,6 @@ its folder. What it made and the mark that it succeeded are one transaction, so 
 
 from __future__ import annotations
 
-import functools
 import logging
 import shutil
 import threading
@@ -29,6 +28,8 @@ log = logging.getLogger(__name__)
 CANCELLED = {"code": "cancelled", "detail": "the job was cancelled"}
 #: Times that a job begins before it is given up: one that ends the whole service must not do so for ever.
 MOST_ATTEMPTS = 3
+#: Rounds that a job's course has at most; no retraining has so many by far.
+MOST_ROUNDS = 500
 INTERRUPTED = {"code": "interrupted", "detail": f"the service ended {MOST_ATTEMPTS} times while the job ran"}
 #: When to ask again where too many jobs wait: the shortest take about so long.
 RETRY_SECONDS = 10
@@ -39,7 +40,8 @@ class Watch:
     """What a job's work calls with the steps done and all of them; raises `Cancelled` where somebody stopped it.
 
     In the folder ``kept`` the work may keep what it has done, so that it needn't do it again after a
-    restart; it is there until the job has ended, and None for work that is no job.
+    restart; it is there until the job has ended, and None for work that is no job. What it says of a
+    round besides, as JSON objects, is the job's ``course``.
     """
 
     def __init__(self, write: Callable[[int, int], None], seconds: float, kept: Path | None = None) -> None:
@@ -48,10 +50,14 @@ class Watch:
         self._seconds = seconds
         self._written = 0.0
         self._stop = threading.Event()
+        self.course: list[Mapping[str, Any]] = []
 
     def __call__(self, done: int, of: int, *said: object) -> None:
         """Record progress, and end the work where it was stopped."""
         self.check()
+        for one in said:
+            if isinstance(one, Mapping) and self.course[-1:] != [one] and len(self.course) < MOST_ROUNDS:
+                self.course.append(one)
         if done == of or time.monotonic() - self._written >= self._seconds:
             self._written = time.monotonic()
             self._write(done, of)
@@ -166,7 +172,9 @@ class Jobs:
         return reply
 
     def _run(self, job: JobRecord) -> None:
-        progress = functools.partial(self._repository.progress_job, job.id)
+        def progress(done: int, of: int) -> None:
+            self._repository.progress_job(job.id, done, of, watch.course)
+
         watch = Watch(progress, self._seconds, self._folder / job.id)
         with self._lock:
             if self._closing.is_set():

@@ -12,6 +12,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from ruleedit import modelfolder, release, tables
@@ -19,7 +21,7 @@ from ruleedit.batches import Piece, pieces
 from ruleedit.drafts import Draft
 from ruleedit.formats import canonical
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import TableModel
+from ruleedit.models import TableModel, outcome_codes
 from ruleedit.release import Release
 from ruleedit.schema import Schema
 from ruleedit.tables import encode, target_codes
@@ -69,11 +71,13 @@ class Kept(Generic[Key, Value]):
 class EncodedTable:
     """A data set as one model reads it: encoded rows (n, features), and the model's outcomes and the truth, (n,).
 
-    ``truth`` is None where the table has no target column.
+    ``sure`` (n,) is the probability that the model gives its outcome, to seven digits. ``truth`` is None where the
+    table has no target column.
     """
 
     rows: Matrix = field(repr=False)
     outcomes: Indices = field(repr=False)
+    sure: npt.NDArray[np.float32] = field(repr=False)
     truth: Indices | None = field(repr=False)
 
 
@@ -139,7 +143,10 @@ class Shelf:
     def _encoded(self, dataset: str, model: TableModel) -> EncodedTable:
         frame = self.frame(dataset)
         rows = encode(frame, model.schema)
-        return EncodedTable(rows, model.outcomes(rows), truth_or_none(frame, model.schema))
+        probabilities = model.proba(rows)
+        found = outcome_codes(probabilities, model.thresholds)
+        sure = probabilities[np.arange(len(rows)), found].astype(np.float32)
+        return EncodedTable(rows, found, sure, truth_or_none(frame, model.schema))
 
 
 def truth_or_none(frame: pd.DataFrame, schema: Schema) -> Indices | None:

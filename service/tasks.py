@@ -19,12 +19,13 @@ from ruleedit.adoption import adopt
 from ruleedit.drafts import Draft
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
-from ruleedit.inforce import put_in_force, with_plain_retraining
+from ruleedit.groups import Fairness, Grouping
+from ruleedit.inforce import point_json, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.release import Release, release_files
-from ruleedit.retrain import CheckpointFolder
+from ruleedit.retrain import CheckpointFolder, Point
 from ruleedit.schema import Schema
 from ruleedit.surrogate import DEFAULT_METHOD
 from ruleedit.tables import encode, infer_schema, target_codes
@@ -64,6 +65,7 @@ class Tasks:
         """Train a model on a data set."""
         frame = self._shelf.frame(request["dataset"])
         known = _schema(request) or infer_schema(frame, request["target"])
+        Fairness.from_json(request.get("groups")).check(known)
         more = {"thresholds": request["thresholds"], "seed": request["seed"]}
         return self._keep_model(request, *self._children.call(_trained, frame, known, watch=watch, **more), watch)
 
@@ -144,7 +146,7 @@ class Tasks:
             seed=request["seed"],
             # What earlier versions put in the queue says nothing of these.
             prove=request.get("prove", False),
-            groups=request.get("groups"),
+            groups=request.get("groups") or self._groups(ruleset.model),
             checkpoints=None if watch.kept is None else CheckpointFolder(watch.kept),
             watch=watch,
         )
@@ -183,6 +185,10 @@ class Tasks:
         described = Reference.of(found, table.rows, table.outcomes).to_json()
         return self._files.put(io.BytesIO(json.dumps(described).encode()), ".json")
 
+    def _groups(self, model: str) -> tuple[Grouping, ...] | None:
+        """By what a report parts what changed: the sensitive columns, by itself where nobody marked any."""
+        return Fairness.from_json(self._repository.get(ModelRecord, model, UnknownModel).groups).columns or None
+
     def _keep_model(self, request: dict[str, Any], model: TableModel, held_out: dict[str, Any], watch: Watch) -> Made:
         watch.check()
         dataset = self._repository.get(Dataset, request["dataset"], UnknownDataset)
@@ -204,6 +210,7 @@ class Tasks:
             target=model.schema.target,
             folder=self._files.put_folder(model_files(model)),
             summary=summary,
+            groups=request.get("groups"),
         )
         result = {"model": made.id, "holdout": summary["holdout"]}
 
@@ -248,10 +255,22 @@ def _measured(model: TableModel, frame: pd.DataFrame) -> tuple[TableModel, dict[
 
 
 def _put_in_force(
-    model: TableModel, draft: Draft, mode: str, rows: Matrix, *, truth: Indices | None, seed: int, **more: Any
+    model: TableModel,
+    draft: Draft,
+    mode: str,
+    rows: Matrix,
+    *,
+    truth: Indices | None,
+    seed: int,
+    progress: Callable[..., object],
+    **more: Any,
 ) -> Release:
-    """Put edits in force, and compare a retraining with a plain one."""
-    found = put_in_force(model, draft, mode, rows, truth=truth, seed=seed, **more)
+    """Put edits in force, saying each round of a retraining, and compare a retraining with a plain one."""
+
+    def told(done: int, of: int, point: object) -> None:
+        progress(done, of, *([point_json(point)] if isinstance(point, Point) else []))
+
+    found = put_in_force(model, draft, mode, rows, truth=truth, seed=seed, progress=told, **more)
     if found.mode == "retrain" and truth is not None:
         found = with_plain_retraining(found, rows, truth, seed=seed)
     return found

@@ -8,6 +8,7 @@ from typing import Any
 from ruleedit.conflicts import open_conflicts
 from ruleedit.drafts import Draft, rule_json, settlement_json
 from ruleedit.formats import canonical
+from ruleedit.groups import Fairness
 from ruleedit.rules import RuleSet
 from ruleedit.surrogate import Extraction
 from service.store.records import Dataset, JobRecord, KeyRecord, ModelRecord, ReleaseRecord, RuleSetRecord
@@ -27,7 +28,8 @@ def dataset_view(record: Dataset) -> dict[str, Any]:
 
 def model_view(record: ModelRecord) -> dict[str, Any]:
     """A model with its schema and hold-out figures."""
-    return {key: getattr(record, key) for key in ("id", "created", "name", "dataset", "target")} | record.summary
+    told = {key: getattr(record, key) for key in ("id", "created", "name", "dataset", "target")} | record.summary
+    return told | {"groups": Fairness.from_json(record.groups).to_json()}
 
 
 def ruleset_item(record: RuleSetRecord) -> dict[str, Any]:
@@ -110,6 +112,7 @@ def job_view(record: JobRecord) -> dict[str, Any]:
         "kind": record.kind,
         "state": record.state,
         "progress": {"done": record.done, "of": record.of},
+        "course": record.course or [],
         "result": record.result,
         "error": record.error,
     }

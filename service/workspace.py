@@ -12,9 +12,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, BinaryIO, Literal
 
+import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ruleedit.bundle import Bundle, Choices, bundle
+from ruleedit.calibration import Calibration
 from ruleedit.compare import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.decisions import row_warnings
@@ -22,16 +24,19 @@ from ruleedit.doubts import authors, doubts
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Refused, TableError, TargetError, did_you_mean
-from ruleedit.feedback import feedback
+from ruleedit.feedback import Feedback, feedback
 from ruleedit.findings import finding_rows, findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
-from ruleedit.impact import impact
+from ruleedit.groups import Fairness, Grouping, behind, groups_json, parted
+from ruleedit.impact import Impact, impact
 from ruleedit.inforce import check_mode
+from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
+from ruleedit.retrain.objective import macro_f1
 from ruleedit.retrain.report import subgroups
 from ruleedit.rules import RuleSet
-from ruleedit.schema import Schema, canonical_json
+from ruleedit.schema import Feature, Schema, canonical_json
 from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.audit import Audit
@@ -109,6 +114,11 @@ class Opened:
     answering: TableModel
     table: EncodedTable
 
+    @property
+    def fairness(self) -> Fairness:
+        """Which columns are sensitive, and the least ratio."""
+        return Fairness.from_json(self.model.groups)
+
 
 class Workspace:
     """One data folder with its database, files, jobs and active releases."""
@@ -131,7 +141,7 @@ class Workspace:
         self.audit = Audit(self._repository, self._heads, self._once, clock)
         self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
-        self._lenses: Kept[tuple[str, RuleSet], Lens] = Kept(2)
+        self._lenses: Kept[tuple[str, RuleSet, tuple[Grouping, ...]], Lens] = Kept(2)
         children = Children(settings.job_memory, settings.job_seconds)
         self._looking = Children(settings.job_memory, settings.look_seconds)
         self.tasks = Tasks(self._repository, self._files, self._shelf, new_id, children)
@@ -229,14 +239,15 @@ class Workspace:
         seed: int = 0,
         thresholds: dict[str, float] | None = None,
         schema: dict[str, Any] | None = None,
+        groups: dict[str, Any] | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
-        """Train a model on a data set, as a job."""
+        """Train a model on a data set, as a job; ``groups`` say which columns are sensitive."""
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
-        request |= {"schema": schema, "name": name}
+        request |= {"schema": schema, "name": name, "groups": groups}
         with self._once.attempt("train", request) as attempt:
             if attempt.earlier is None:
-                self._check_target(dataset, target, schema)
+                self._check_target(dataset, target, schema, groups)
             return self._submit(attempt, "train", request, by)
 
     def adopt(
@@ -250,16 +261,17 @@ class Workspace:
         seed: int = 0,
         thresholds: dict[str, float] | None = None,
         schema: dict[str, Any] | None = None,
+        groups: dict[str, Any] | None = None,
         name: str | None = None,
     ) -> dict[str, Any]:
         """Take over a LightGBM model file, as a job; a malformed one is refused at once with `ModelFileRefused`."""
         request = {"dataset": dataset, "target": target, "seed": seed, "thresholds": thresholds or {}}
-        request |= {"schema": schema, "name": name, "classes": list(classes) if classes else None}
+        request |= {"schema": schema, "name": name, "groups": groups, "classes": list(classes) if classes else None}
         with self._files.incoming(model_file, ".txt") as file:
             request["file"] = file.name
             with self._once.attempt("adopt", request) as attempt:
                 if attempt.earlier is None:
-                    self._check_target(dataset, target, schema)
+                    self._check_target(dataset, target, schema, groups)
                     inspect_model(file.path, self.settings)
                     file.keep()
                 return self._submit(attempt, "adopt", request, by)
@@ -268,17 +280,40 @@ class Workspace:
         """A model with its schema and hold-out figures; raises `UnknownModel`."""
         return model_view(self._repository.get(ModelRecord, name, UnknownModel))
 
+    def fairness(self, model: str) -> Fairness:
+        """Which columns of a model are sensitive, and the least ratio."""
+        return Fairness.from_json(self._repository.get(ModelRecord, model, UnknownModel).groups)
+
     def models(self, page: Page) -> dict[str, Any]:
         """The models, newest first."""
         return self._page(ModelRecord, page, model_view)
 
-    def _check_target(self, dataset: str, target: str, schema: dict[str, Any] | None) -> None:
+    def set_groups(self, model: str, groups: dict[str, Any], reason: str, *, by: Person) -> dict[str, Any]:
+        """Say which columns of a model are sensitive, and the least ratio; raises as `Fairness.check` does."""
+        with self._once.attempt("set groups", model, groups, reason, by.name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            record = self._repository.get(ModelRecord, model, UnknownModel)
+            Fairness.from_json(groups).check(Schema.from_json(record.summary["schema"]))
+            before = Fairness.from_json(record.groups).to_json()
+            with self._repository.change(by) as change:
+                change.set_groups(model, groups)
+                change.happened(Happened("set groups", model, reason, {"before": before, "after": groups}))
+                return dict(attempt.answer(change, model_view(replace(record, groups=groups))))
+
+    def _check_target(
+        self, dataset: str, target: str, schema: dict[str, Any] | None, groups: dict[str, Any] | None
+    ) -> None:
         """Refuse at once what a job would only refuse later."""
-        columns = self.dataset(dataset)["columns"]
+        found = self.dataset(dataset)
+        columns = found["columns"]
         if target not in columns:
             raise TargetError(f"the data set has no column {target!r}{did_you_mean(target, columns)}")
         if schema is not None and Schema.from_json(schema).target != target:
             raise TargetError(f"the schema's target is {schema['target']!r}, not {target!r}")
+        features = (schema or found["schema"])["features"]
+        known = {item["name"]: Feature.from_json(item) for item in features if item["name"] != target}
+        Fairness.from_json(groups).check_columns(known)
 
     # --- rule sets ----------------------------------------------------------------------------
 
@@ -350,8 +385,11 @@ class Workspace:
     def lens(self, opened: Opened) -> Lens:
         """The look at an opened rule set's table that all its pages share."""
         draft, table = opened.draft, opened.table
-        key = (opened.record.id, draft.base)
-        return self._lenses.get(key, lambda: Lens(draft, table.rows, table.outcomes, table.truth))
+        marked = opened.fairness.columns
+        return self._lenses.get(
+            (opened.record.id, draft.base, marked),
+            lambda: Lens(draft, table.rows, table.outcomes, table.truth, sure=table.sure, sensitive=marked),
+        )
 
     def ruleset(self, name: str, revision: str | None = None) -> dict[str, Any]:
         """A rule set, at its present revision unless another is named."""
@@ -429,6 +467,11 @@ class Workspace:
         found = impact(asked, table.rows, table.outcomes)
         against = doubts(draft, asked, table.rows, table.truth, found.before, found.after)
         told = found.to_json() | {"doubts": [doubt.to_json() for doubt in against]}
+        fairness = self.fairness(record.model)
+        parts = parted(fairness.columns, table.rows, draft.schema, found.before, found.after)
+        told |= {"groups": groups_json(parts, draft.schema), "least_ratio": fairness.least_ratio}
+        told |= {"quality": _quality(table, asked, found)}
+        told |= {"behind": [one.to_json() for one in behind(fairness, parts, draft.schema)]}
         return told | {"revision": draft.revision}
 
     def conflicts(self, name: str, dataset: str | None, revision: str | None = None) -> dict[str, Any]:
@@ -556,7 +599,12 @@ class Workspace:
         record = self._repository.get(ReleaseRecord, name, UnknownRelease)
         before, after = self._shelf.release(name), self._shelf.release(other)
         frame = self._shelf.frame(dataset or record.dataset)
-        return compare(before, after, frame, truth=truth_or_none(frame, before.schema), seed=seed).to_json()
+        truth = truth_or_none(frame, before.schema)
+        return compare(before, after, frame, truth=truth, groups=self._groups(record.model), seed=seed).to_json()
+
+    def _groups(self, model: str) -> tuple[Grouping, ...] | None:
+        """By what reports part what changed: the sensitive columns, by themselves where nobody marked any."""
+        return self.fairness(model).columns or None
 
     def releases(self, page: Page) -> dict[str, Any]:
         """The releases, newest first."""
@@ -647,3 +695,20 @@ class Workspace:
     def _page(self, kind: type[Record], page: Page, view: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
         records, more = self._repository.page(kind, page.limit, page.before)
         return {"items": [view(record) for record in records], "next": None if more is None else str(more)}
+
+
+def _quality(table: EncodedTable, asked: Feedback, found: Impact) -> dict[str, Any] | None:
+    """Macro F1 and calibration error over a table before and after; None where it has no target."""
+    if table.truth is None:
+        return None
+    classes = asked.schema.classes
+    sure = np.append(outcome_table([rule.outcome for rule in asked], classes).max(axis=1, initial=0.0), 0.0)[found.held]
+    after = np.where(np.append(asked.asks, False)[found.held], sure, table.sure)
+    calibration = [
+        Calibration(one, side == table.truth).error for one, side in ((table.sure, found.before), (after, found.after))
+    ]
+    f1 = [macro_f1(table.truth, side, len(classes)) for side in (found.before, found.after)]
+    return {
+        name: {"before": pair[0], "after": pair[1]}
+        for name, pair in (("macro_f1", f1), ("calibration_error", calibration))
+    }

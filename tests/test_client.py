@@ -130,6 +130,14 @@ def test_conflicts_are_listed_and_settled(client: Client, rules: RuleSet) -> Non
     assert b"age < 40" in client.rulesets.export(settled, "html").replace(b"&lt;", b"<")
 
 
+def test_sensitive_columns_are_marked_and_warned_of(client: Client, rules: RuleSet) -> None:
+    """A number by its cuts; the impact says in words which group falls behind."""
+    model = client.models.mark(rules.model, {"member": [], "age": [40]}, favourable="yes", reason="test")
+    assert [one["column"] for one in model.raw["groups"]["columns"]] == ["member", "age"]
+    edited = client.rulesets.edit(rules, ["new IF member = true AND age < 40 THEN yes"], reason="members first")
+    assert any(said.startswith("member false falls behind") for said in client.rulesets.impact(edited).behind)
+
+
 def test_lists_go_through_every_page(client: Client, rules: RuleSet) -> None:
     """Newest first."""
     assert rules.id == next(client.rulesets.list())["id"]

@@ -13,6 +13,7 @@ from sklearn.metrics import f1_score
 
 from ruleedit.errors import Refused, UnknownName
 from ruleedit.feedback import Feedback, FeedbackRule
+from ruleedit.groups import Grouping
 from ruleedit.matching import Indices
 from ruleedit.regions import Region, rule_box
 from ruleedit.retrain import Answers, effect
@@ -86,11 +87,11 @@ class TestEffect:
         assert by_value["b"].flipped == (outside & (ROWS[:, 2] == 2.0) & (TRUTH != 2)).sum()
 
     def test_groups_can_be_chosen(self) -> None:
-        """By name; a number has none, and long lists of categories are left out unless asked for."""
+        """By name, a number by its cuts; long lists of categories are left out unless asked for."""
         many = dataclasses.replace(MIXED.features[2], name="m", categories=tuple(map(str, range(FEW_VALUES + 1))))
         schema = dataclasses.replace(MIXED, features=(*MIXED.features, many))
-        assert subgroups(schema, None) == (2, 3)
-        assert subgroups(schema, ["m"]) == (5,)
+        assert subgroups(schema, None) == (Grouping("c"), Grouping("f"))
+        assert subgroups(schema, ["m", Grouping("x", (0.0,))]) == (Grouping("m"), Grouping("x", (0.0,)))
         with pytest.raises(Refused, match="'x' is a number"):
             subgroups(schema, ["x"])
         with pytest.raises(UnknownName):

@@ -13,7 +13,7 @@ import pytest
 
 from ruleedit.errors import Cancelled, Refused
 from service.errors import StateRefused, UnknownJob
-from service.jobs import MOST_ATTEMPTS, Jobs, Made, Runner, Watch
+from service.jobs import MOST_ATTEMPTS, MOST_ROUNDS, Jobs, Made, Runner, Watch
 from service.people import LOCAL
 from service.store.change import Change
 from service.store.records import FINISHED, Happened, JobRecord
@@ -307,3 +307,26 @@ def test_a_stopped_watch_ends_the_work() -> None:
         watch(2, 2)
     with pytest.raises(Cancelled):
         watch.check()
+
+
+def test_what_is_said_of_each_round_is_the_job_s_course(bench: Any) -> None:
+    """Objects are kept in order, once each; what else is said is not; a job that begins again begins its course."""
+    rounds = [{"training": 1}, {"training": 1}, {"training": 2}]
+
+    def work(request: dict[str, Any], watch: Watch) -> Made:
+        for at, one in enumerate(rounds):
+            watch(at + 1, len(rounds), "a note", one)
+        return made()
+
+    bench.jobs._runners["course"] = work
+    job = bench.ended(bench.submit("course", {}).id)
+    assert job.course == [{"training": 1}, {"training": 2}]
+    assert bench.ended(bench.submit("count", {"to": 1}).id).course is None
+
+
+def test_a_course_has_an_end() -> None:
+    """Whatever a job says, its record stays small."""
+    watch = Watch(lambda done, of: None, seconds=1_000.0)
+    for number in range(MOST_ROUNDS + 10):
+        watch(0, 1, {"training": number})
+    assert len(watch.course) == MOST_ROUNDS

@@ -68,6 +68,12 @@ def training(api: Api, made: Made) -> Write:
     return Write("/v1/models", {"json": {"dataset": made.dataset, "target": TARGET}})
 
 
+def grouping(api: Api, made: Made) -> Write:
+    """Say which columns are sensitive."""
+    body = {"columns": [{"column": "job"}, {"column": "age", "cuts": [30, 50]}], "favourable": "yes", "reason": "test"}
+    return Write(f"/v1/models/{made.model}/groups", {"json": body})
+
+
 def extraction(api: Api, made: Made) -> Write:
     """Extract rules."""
     return Write("/v1/rulesets", {"json": {"model": made.model, "max_clauses": 8}})
@@ -204,6 +210,7 @@ def erasing(api: Api, made: Made) -> Write:
 WRITES: dict[str, Prepare] = {
     "POST /v1/datasets": dataset,
     "POST /v1/models": training,
+    "POST /v1/models/{model}/groups": grouping,
     "POST /v1/rulesets": extraction,
     "POST /v1/rulesets/import": importing,
     "POST /v1/rulesets/{ruleset}/edits": editing,

@@ -95,17 +95,22 @@ class RuleSet(_Answer):
 
 @dataclass(frozen=True)
 class Impact(_Answer):
-    """What the hard overlay would change on a data set; ``flips`` counts by "from -> to"."""
+    """What the hard overlay would change on a data set; ``flips`` counts by "from -> to".
+
+    ``behind`` says which groups of sensitive columns fall behind, in words.
+    """
 
     rows: int
     covered: int
     changed: int
     flips: Mapping[str, int]
+    behind: tuple[str, ...]
 
     @classmethod
     def of(cls, raw: Json) -> Impact:
         """Read an answer."""
-        return cls(raw, raw["rows"], raw["covered"], raw["changed"], raw["flips"])
+        behind = tuple(one["says"] for one in raw["behind"])
+        return cls(raw, raw["rows"], raw["covered"], raw["changed"], raw["flips"], behind)
 
 
 @dataclass(frozen=True)
@@ -284,7 +289,7 @@ class Decisions(_Answer, Sequence[Decision]):
 
 @dataclass(frozen=True)
 class Job(_Answer):
-    """Long work as it stands; ``result`` is there once it succeeded."""
+    """Long work as it stands; ``result`` is there once it succeeded, ``course`` has a retraining's rounds so far."""
 
     id: str
     kind: str
@@ -293,13 +298,22 @@ class Job(_Answer):
     of_all: int
     result: Json | None
     error: Json | None
+    course: tuple[Json, ...]
 
     @classmethod
     def of(cls, raw: Json) -> Job:
         """Read an answer."""
         progress = raw["progress"]
         return cls(
-            raw, raw["id"], raw["kind"], raw["state"], progress["done"], progress["of"], raw["result"], raw["error"]
+            raw=raw,
+            id=raw["id"],
+            kind=raw["kind"],
+            state=raw["state"],
+            done=progress["done"],
+            of_all=progress["of"],
+            result=raw["result"],
+            error=raw["error"],
+            course=tuple(raw["course"]),
         )
 
     @property

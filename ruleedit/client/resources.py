@@ -151,12 +151,12 @@ class Models:
         self._jobs = jobs
 
     def train(self, dataset: str, target: str, **more: Any) -> Model:
-        """Train a model on a data set and wait; ``more`` as in the API: seed, thresholds, schema, name."""
+        """Train a model on a data set and wait; ``more`` as in the API: seed, thresholds, schema, groups, name."""
         body = {"dataset": dataset, "target": target, **more}
         return self.get(self._jobs.result(self._transport.post("/v1/models", body), "model"))
 
     def adopt(self, file: str | Path, dataset: str, target: str, **more: Any) -> Model:
-        """Take over a LightGBM text file and wait; ``more`` as in the API: classes, thresholds, schema, seed, name."""
+        """Take over a LightGBM text file and wait; ``more`` as for `train`, and classes."""
         texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in more.items()}
         content = Path(file).read_bytes()
         data = {"dataset": dataset, "target": target, **texts}
@@ -166,6 +166,12 @@ class Models:
     def get(self, model: str) -> Model:
         """A model by its id."""
         return Model.of(self._transport.get(f"/v1/models/{model}"))
+
+    def mark(self, model: str, columns: Mapping[str, Sequence[float]], *, reason: str, **more: Any) -> Model:
+        """Say which columns are sensitive, a number with its cuts; ``more`` as in the API: favourable, least_ratio."""
+        listed = [{"column": name, "cuts": list(cuts)} for name, cuts in columns.items()]
+        body = {"columns": listed, "reason": reason, **more}
+        return Model.of(self._transport.post(f"/v1/models/{model}/groups", body))
 
     def list(self) -> Iterator[Model]:
         """The models, newest first."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ruleedit.errors import Refused
 from ruleedit.feedback import Feedback
+from ruleedit.groups import Grouping
 from ruleedit.matching import Indices, Mask, Matrix, outcome_table
 from ruleedit.models import Model, Reals, outcome_codes
 from ruleedit.retrain.objective import held_by_asking, macro_f1, share
@@ -121,20 +121,18 @@ class Effect:
         }
 
 
-def subgroups(schema: Schema, groups: Sequence[str] | None) -> tuple[int, ...]:
-    """The places of the features by whose values a report parts the rows outside.
+def subgroups(schema: Schema, groups: Sequence[str | Grouping] | None) -> tuple[Grouping, ...]:
+    """How a report parts the rows outside.
 
-    Those named in ``groups``; by default (None) every text feature with at most `FEW_VALUES` values.
-    Raises `UnknownName`, and `Refused` for a number, which has no groups.
+    By the features in ``groups``, named or with the cuts of a number; by default (None) by every text feature
+    with at most `FEW_VALUES` values. Raises `UnknownName`, and `Refused` for a number without cuts.
     """
     if groups is None:
-        small = (place for place, f in enumerate(schema.features) if not f.is_number and len(f.values) <= FEW_VALUES)
-        return tuple(small)
-    places = tuple(schema.index(name) for name in groups)
-    for place in places:
-        if schema.features[place].is_number:
-            raise Refused(f"{schema.names[place]!r} is a number and has no groups; name a text or boolean feature")
-    return places
+        return tuple(Grouping(f.name) for f in schema.features if not f.is_number and len(f.values) <= FEW_VALUES)
+    chosen = tuple(Grouping(one) if isinstance(one, str) else one for one in groups)
+    for grouping in chosen:
+        grouping.check(schema.feature(grouping.column))
+    return chosen
 
 
 def effect(
@@ -143,7 +141,7 @@ def effect(
     truth: Indices | None,
     before: Answers,
     after: Answers,
-    groups: Sequence[str] | None = None,
+    groups: Sequence[str | Grouping] | None = None,
 ) -> Effect:
     """Compare the answers before and after on encoded ``rows`` (n, features); ``groups`` as for `subgroups`.
 
@@ -178,13 +176,13 @@ def _class_parts(before: Indices, flipped: Mask, schema: Schema) -> Iterator[Par
             yield Part(None, name, int(here.sum()), int(flipped[here].sum()))
 
 
-def _group_parts(rows: Matrix, flipped: Mask, schema: Schema, groups: Sequence[str] | None) -> Iterator[Part]:
-    for place in subgroups(schema, groups):
-        feature, column = schema.features[place], rows[:, place]
-        values = {text: column == code for text, code in feature.code_of.items()} | {None: np.isnan(column)}
-        for value, here in values.items():
+def _group_parts(
+    rows: Matrix, flipped: Mask, schema: Schema, groups: Sequence[str | Grouping] | None
+) -> Iterator[Part]:
+    for grouping in subgroups(schema, groups):
+        for value, here in grouping.parts(rows, schema):
             if here.any():
-                yield Part(feature.name, value, int(here.sum()), int(flipped[here].sum()))
+                yield Part(grouping.column, value, int(here.sum()), int(flipped[here].sum()))
 
 
 def _rule_effect(feedback: Feedback, place: int, here: Mask, before: Answers, after: Answers) -> RuleEffect:

@@ -39,6 +39,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/models": _EDIT,
     "GET /v1/models": _READ,
     "GET /v1/models/{model}": _READ,
+    "POST /v1/models/{model}/groups": _EDIT,
     "POST /v1/rulesets": _EDIT,
     "GET /v1/rulesets": _READ,
     "POST /v1/rulesets/import": _EDIT,

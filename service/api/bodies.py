@@ -8,6 +8,7 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from ruleedit.groups import FOUR_FIFTHS, MOST_CUTS
 from ruleedit.surrogate.stability import MOST_EXTRACTIONS
 from ruleedit.training import LARGEST_SEED
 from service.people import Role
@@ -95,6 +96,48 @@ class DatasetBody(Told):
     inferred: DatasetSchema = Field(alias="schema")
 
 
+class GroupingAsked(Asked):
+    """A sensitive column: each of its values is a group, or of a number each part between two cuts."""
+
+    column: Name
+    cuts: Annotated[list[Annotated[float, Field(allow_inf_nan=False)]], Field(max_length=MOST_CUTS)] = Field(
+        default_factory=list, description="For a number: where it is cut, rising; each is the least of the next group."
+    )
+
+
+class FairnessAsked(Asked):
+    """Which columns are sensitive, and when a group has fallen behind."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"columns": [{"column": "gender"}, {"column": "age", "cuts": [30]}], "favourable": "approve"}]
+        }
+    )
+
+    columns: Annotated[list[GroupingAsked], Field(max_length=20)]
+    favourable: Annotated[str, Field(max_length=1_000)] | None = Field(
+        default=None, description="The outcome that people want; null: every class is looked at."
+    )
+    least_ratio: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = Field(
+        default=FOUR_FIFTHS,
+        description="A group whose rate of it falls below so much of the best group's is behind; 0: none ever is.",
+    )
+
+
+class GroupsAsked(FairnessAsked):
+    """Which columns of a model are sensitive from now on, and why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=2_000)]
+
+
+class FairnessBody(Told):
+    """Which columns are sensitive, and when a group has fallen behind."""
+
+    columns: list[dict[str, Any]]
+    favourable: str | None
+    least_ratio: float
+
+
 class ModelAsked(Asked):
     """Train a model on a data set."""
 
@@ -109,8 +152,11 @@ class ModelAsked(Asked):
         default_factory=dict, description="The outcome is the class with the greatest probability / threshold."
     )
     corrected: JsonObject | None = Field(
-        default=None, alias="schema", description="A corrected schema, as a model's answer gives it."
+        default=None,
+        alias="schema",
+        description="A corrected schema, as `POST /v1/datasets/{dataset}/schema` or a model's answer gives it.",
     )
+    groups: FairnessAsked | None = None
     name: Name | None = None
 
 
@@ -138,6 +184,7 @@ class ModelBody(Told):
     rows: int
     holdout: Holdout
     notes: list[str]
+    groups: FairnessBody
 
 
 class RuleSetAsked(Asked):
@@ -382,6 +429,46 @@ class ParentImpactBody(Told):
     changed: int
 
 
+class GroupBody(Told):
+    """A group of a sensitive column: shares of each class, and their ratio to the best group's."""
+
+    column: str
+    value: str | None = Field(description="null for the rows whose value is missing.")
+    rows: int
+    before: dict[str, float]
+    after: dict[str, float]
+    ratio_before: dict[str, float]
+    ratio_after: dict[str, float]
+
+
+class BehindBody(Told):
+    """A group that the edits leave behind: its ratio has fallen, and is below the least one."""
+
+    column: str
+    value: str
+    rows: int
+    outcome: str
+    before: float
+    after: float
+    says: str
+
+
+class SidesBody(Told):
+    """A figure before and after."""
+
+    before: float | None
+    after: float | None
+
+
+class QualityBody(Told):
+    """How good the decisions are over the whole data set, before and after."""
+
+    macro_f1: SidesBody
+    calibration_error: SidesBody = Field(
+        description="The expected calibration error: how far probabilities are from the share of right answers."
+    )
+
+
 class ImpactBody(Told):
     """What the hard overlay would change."""
 
@@ -398,6 +485,10 @@ class ImpactBody(Told):
     doubts: list[dict[str, Any]] = Field(
         description="What the data say against the edits, each with `kind` and `says`."
     )
+    groups: list[GroupBody] = Field(description="The groups of the model's sensitive columns.")
+    least_ratio: float
+    quality: QualityBody | None = Field(description="Against the target; null where the data set has none.")
+    behind: list[BehindBody] = Field(description="The furthest behind first.")
 
 
 class ConflictBody(Told):
@@ -878,6 +969,10 @@ class JobBody(Told):
     kind: str
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: JobProgress
+    course: list[dict[str, Any]] = Field(
+        description="Of a retraining, each round so far: `training`, `agreement`, `f1_outside`, `flips`, `accepted` "
+        "and more, measured on validation rows."
+    )
     result: dict[str, Any] | None
     error: JobError | None
 

@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from service.api.bodies import JobBody, ModelAsked, ModelBody, PageOf
-from service.api.common import LOCATION, ONCE, Asking, By, Work, accepted, json_only, media_type, refuses
+from service.api.bodies import GroupsAsked, JobBody, ModelAsked, ModelBody, PageOf
+from service.api.common import LOCATION, ONCE, WRITE, Asking, By, Work, accepted, json_only, media_type, refuses
 from service.errors import RequestInvalid, TooDeep, TooLarge
 from service.limits import nested_deeper
 from service.people import Person
@@ -23,14 +23,14 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 class AdoptionAsked(ModelAsked):
-    """A form with a LightGBM model file; `schema`, `thresholds` and `classes` are JSON texts in it."""
+    """A form with a LightGBM model file; `schema`, `thresholds`, `classes` and `groups` are JSON texts in it."""
 
     classes: list[str] | None = Field(default=None, max_length=1_000, description="In the model's order.")
 
 
 def _form_schema() -> dict[str, Any]:
     texts = {name: {"type": "string"} for name in ("dataset", "target", "name")}
-    jsons = {name: {"type": "string", "description": "JSON."} for name in ("schema", "thresholds", "classes")}
+    jsons = {name: {"type": "string", "description": "JSON."} for name in ("schema", "thresholds", "classes", "groups")}
     file = {"type": "string", "format": "binary", "description": "A LightGBM model as text."}
     properties = {"file": file, **texts, **jsons, "seed": {"type": "integer"}}
     return {"type": "object", "properties": properties, "required": ["file", "dataset", "target"]}
@@ -83,6 +83,18 @@ def get_model(work: Work, model: str) -> dict[str, Any]:
     return work.model(model)
 
 
+@router.post(
+    "/{model}/groups",
+    response_model=ModelBody,
+    dependencies=WRITE,
+    responses=refuses(400, 404, 409, 413, 415),
+    summary="Say which columns are sensitive",
+)
+def set_groups(work: Work, by: By, model: str, asked: GroupsAsked) -> dict[str, Any]:
+    """Impact, comparisons and reports part their rows by these columns from now on, and warn of a group left behind."""
+    return work.set_groups(model, asked.model_dump(exclude={"reason"}), asked.reason, by=by)
+
+
 def _train(work: Workspace, by: Person, asked: ModelAsked) -> dict[str, Any]:
     return work.train(
         asked.dataset,
@@ -91,8 +103,13 @@ def _train(work: Workspace, by: Person, asked: ModelAsked) -> dict[str, Any]:
         seed=asked.seed,
         thresholds=asked.thresholds,
         schema=asked.corrected,
+        groups=_groups(asked),
         name=asked.name,
     )
+
+
+def _groups(asked: ModelAsked) -> dict[str, Any] | None:
+    return None if asked.groups is None else asked.groups.model_dump()
 
 
 def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
@@ -102,7 +119,7 @@ def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
     if (file.size or 0) > work.settings.most_upload:
         raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
     fields: dict[str, Any] = {name: value for name, value in form.items() if name != "file"}
-    for name in ("schema", "thresholds", "classes", "seed"):
+    for name in ("schema", "thresholds", "classes", "groups", "seed"):
         if name in fields:
             fields[name] = _loads(fields[name], f"body.{name}", work.settings.most_depth)
     asked = _read(AdoptionAsked, fields)
@@ -115,6 +132,7 @@ def _adopt(work: Workspace, by: Person, form: FormData) -> dict[str, Any]:
         seed=asked.seed,
         thresholds=asked.thresholds,
         schema=asked.corrected,
+        groups=_groups(asked),
         name=asked.name,
     )
 

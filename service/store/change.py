@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NoReturn, TypeVar
 
@@ -222,6 +222,13 @@ class Change:
         change = update(table).where(table.c.id == key, table.c.revoked.is_(None)).values(revoked=self.moment)
         if self.connection.execute(change).rowcount != 1:
             raise StateRefused(f"the key {key!r} was revoked before")
+
+    # --- models -------------------------------------------------------------------------------
+
+    def set_groups(self, model: str, groups: Mapping[str, Any]) -> None:
+        """Say anew which columns of a model are sensitive."""
+        table = tables.models
+        self.connection.execute(update(table).where(table.c.id == model).values(groups=dict(groups)))
 
     # --- jobs ---------------------------------------------------------------------------------
 

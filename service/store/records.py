@@ -25,7 +25,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """A trained or adopted model: the stored folder and what its training measured."""
+    """A trained or adopted model: the stored folder, what its training measured, and which columns are sensitive."""
 
     id: str
     created: str
@@ -34,6 +34,7 @@ class ModelRecord:
     target: str
     folder: str
     summary: dict[str, Any]
+    groups: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class KeyRecord:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """Long work: what was asked, how far it is, and how it ended."""
+    """Long work: what was asked, how far it is, what it said of each round, and how it ended."""
 
     id: str
     created: str
@@ -134,6 +135,7 @@ class JobRecord:
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     attempts: int = 0
+    course: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, func, select, update
 
@@ -301,12 +302,13 @@ class Repository:
         table = tables.jobs
         change = update(table).where(table.c.id == job, table.c.state == "running")
         with self.quietly() as connection:
-            connection.execute(change.values(state="queued", done=0, of=0))
+            connection.execute(change.values(state="queued", done=0, of=0, course=None))
 
-    def progress_job(self, job: str, done: int, of: int) -> None:
-        """Write how far a running job is."""
+    def progress_job(self, job: str, done: int, of: int, course: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write how far a running job is, and what it said of each round."""
+        change = update(tables.jobs).where(tables.jobs.c.id == job)
         with self.quietly() as connection:
-            connection.execute(update(tables.jobs).where(tables.jobs.c.id == job).values(done=done, of=of))
+            connection.execute(change.values(done=done, of=of, course=list(course) or None))
 
     def jobs_in(self, state: JobState) -> list[JobRecord]:
         """The jobs in a state, oldest first."""

@@ -1,4 +1,4 @@
-"""The tables of the database. A record is written once; what changes is a head, a state or a progress.
+"""The tables of the database. A record is written once; what changes is a head, a state, a progress, or a setting.
 
 `service.store.migrations` makes and changes them; a test holds that both say the same.
 """
@@ -49,6 +49,8 @@ models = _resource(
     _text("target"),
     _text("folder"),
     _json("summary"),
+    # The sensitive columns and the least ratio, as a person set them last; null where nobody has.
+    _json("groups", nullable=True),
 )
 
 documents = Table(
@@ -170,6 +172,8 @@ jobs = _resource(
     _json("error", nullable=True),
     # How often it began.
     Column("attempts", Integer, nullable=False),
+    # What the work said of each round.
+    _json("course", nullable=True),
 )
 
 #: The audit chain; see `ruleedit.chain.Event`.

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nicegui import ui
 
 from ruleedit.drafts import Draft
 from ruleedit.feedback import feedback
+from ruleedit.groups import Behind, Fairness, Group, Grouping, behind, ratios
 from ruleedit.impact import impact
-from service.insight import Effect, Group, groupable
+from ruleedit.matching import Mask
+from service.insight import Effect, groupable
 from service.workbench import words
 from service.workbench.frame import Place
-from service.workbench.tags import Tag, bar, button, choice, empty, outcome
+from service.workbench.tags import Tag, bar, button, choice, empty, link, outcome
 
-#: A group whose rate falls below this share of the best group's is marked (the four-fifths rule's neighbour).
-LEAST_RATIO = 0.8
+#: More warnings are read by nobody; the furthest behind comes first.
+MOST_WARNINGS = 3
 #: So many changed rows are shown, and so many of their columns at first sight.
 SHOWN_ROWS = 50
 
@@ -34,8 +36,9 @@ class Panel:
     regrouped: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
-        known = groupable(self.place.draft.schema)
-        self.by = known[0] if known else None
+        self.fairness = self.place.opened.fairness
+        self.known = groupable(self.place.draft.schema, self.fairness.columns)
+        self.by = self.known[0] if self.known else None
 
     def show(self, draft: Draft, found: Effect, seconds: float, trying: str = "") -> None:
         """Show the effect of a draft, of the one that is being tried where there is one."""
@@ -52,24 +55,35 @@ class Panel:
             _sample(self.place, draft, found)
 
     def _groups(self, draft: Draft, found: Effect) -> None:
-        known = groupable(draft.schema)
-        if not known:
-            return
         place = self._compared(draft, found)
+        self._behind(draft, found, place)
+        if not self.known:
+            return
         Tag("h2", "By group")
         with Tag("div", look="re-line"):
             Tag("span", "share of")
             classes = [(str(at), f"{words.shape(at)} {name}") for at, name in enumerate(draft.schema.classes)]
             self._choice("outcome", "Outcome whose share is compared", classes, str(place))
             Tag("span", "by")
-            features = [(name, words.name(name)) for name in known]
+            features = [(name, words.name(name)) for name in self.known]
             self._choice("by", "Feature whose groups are compared", features, str(self.by))
-        _group_table(draft, found.groups.get(str(self.by), ()), place)
+        _group_table(found.groups.get(str(self.by), ()), place, self.fairness.least_ratio)
+        said = "Sensitive columns and the limit…" if self.fairness.columns else "No column is marked as sensitive…"
+        link(said, f"/r/{self.place.record.id}/model#sensitive", "small")
+
+    def _behind(self, draft: Draft, found: Effect, place: int) -> None:
+        """Warn of the groups of sensitive columns that the edit leaves behind."""
+        looked: Fairness = replace(self.fairness, favourable=draft.schema.classes[place])
+        for one in behind(looked, found.groups, draft.schema)[:MOST_WARNINGS]:
+            grouping = next(item for item in looked.columns if item.column == one.group.column)
+            _warning(self.place, draft, found, one, grouping)
 
     def _compared(self, draft: Draft, found: Effect) -> int:
-        """The class whose share is compared: the one chosen, else the one that the edit gives more rows."""
+        """The class whose share is compared: the one chosen, the favourable, or the one that the edit gives more."""
         if self.outcome is not None:
             return int(self.outcome)
+        if self.fairness.favourable is not None:
+            return draft.schema.classes.index(self.fairness.favourable)
         gains = [after - before for before, after in found.shares]
         return max(range(len(draft.schema.classes)), key=lambda at: gains[at])
 
@@ -120,7 +134,12 @@ def _quality(draft: Draft, found: Effect) -> None:
             if found.f1 is not None:
                 with Tag("tr"):
                     Tag("td", "F1, all rows")
-                    _cells(*(f"{one:.3f}" for one in found.f1), f"{found.f1[1] - found.f1[0]:+.3f}")
+                    _cells(*(f"{one:.3f}" for one in found.f1), _signed(*found.f1))
+            if found.calibration is not None:
+                told = "How far the probabilities are from the share of right answers, over ten bins"
+                with Tag("tr"):
+                    Tag("td", "Calibration error", title=told)
+                    _cells(*(f"{one:.3f}" for one in found.calibration), _signed(*found.calibration))
             if found.honoured is not None:
                 with Tag("tr"):
                     Tag("td", "Edits honoured")
@@ -130,39 +149,46 @@ def _quality(draft: Draft, found: Effect) -> None:
         Tag("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
 
 
+def _signed(before: float, after: float) -> str:
+    """A change to three digits; none is written without a sign."""
+    text = f"{after - before:+.3f}".replace("-", "−")
+    return text if text[1:] != "0.000" else "0.000"
+
+
 def _cells(*texts: str) -> None:
     for text in texts:
         Tag("td", text, "number")
 
 
-def _group_table(draft: Draft, groups: tuple[Group, ...], place: int) -> None:
-    best = max((group.after[place] for group in groups), default=0.0)
+def _group_table(groups: tuple[Group, ...], place: int, least: float) -> None:
     with Tag("table", look="re-table"):
         with Tag("thead"), Tag("tr"):
             Tag("th", "", scope="col")
             for head in ("n", "model", "draft", "ratio"):
                 Tag("th", head, "number", scope="col")
         with Tag("tbody"):
-            for group in groups:
-                ratio = group.after[place] / best if best else 1.0
-                low = ratio < LEAST_RATIO
+            for group, (_, ratio) in zip(groups, ratios(groups, place), strict=True):
+                low = ratio < least and group.value is not None
                 with Tag("tr"):
-                    Tag("td", group.value)
+                    Tag("td", "missing" if group.value is None else group.value, "quiet" if group.value is None else "")
                     _cells(words.count(group.rows), words.share(group.before[place]), words.share(group.after[place]))
                     Tag("td", f"{ratio:.2f}{' (low)' if low else ''}", "number care" if low else "number")
-    _falls(draft, groups, place)
 
 
-def _falls(draft: Draft, groups: tuple[Group, ...], place: int) -> None:
-    """Warn of the group that the edit leaves behind: its ratio falls, and is below the limit."""
-    best_before, best_after = (max(getattr(group, when)[place] for group in groups) for when in ("before", "after"))
-    for group in groups:
-        before = group.before[place] / best_before if best_before else 1.0
-        after = group.after[place] / best_after if best_after else 1.0
-        if after < LEAST_RATIO and after < before - 0.005:
-            said = f"{group.value} falls behind: {draft.schema.classes[place]} at {after:.2f} of the best group's rate"
-            Tag("p", f"{said} (was {before:.2f}), below {LEAST_RATIO}.", "re-note", role="status")
-            return
+def _warning(place: Place, draft: Draft, found: Effect, one: Behind, grouping: Grouping) -> None:
+    """A group that falls behind, in words, with the rows that do it one press away."""
+    rows, changed = place.opened.table.rows, found.glance.mask
+    inside = next(mask for value, mask in grouping.parts(rows, draft.schema) if value == one.group.value)
+    own = bool((changed & inside).any())
+    concerned = changed & inside if own else changed & ~inside
+    count = words.count(int(concerned.sum()))
+    with Tag("div", look="re-note", role="status"):
+        Tag("b", f"{words.name(one.group.column)} {one.group.value} falls behind: ")
+        fell = f"{one.after:.2f} of the best group's rate of {one.outcome} (was {one.before:.2f})"
+        Tag("span", f"{fell}, below the {one.least:g} set for this project. ")
+        Tag("span", f"{count} of its rows change. " if own else f"None of its rows change; {count} of others do. ")
+        said = f"Rows of {words.name(one.group.column)} {one.group.value}" if own else "Rows of the other groups"
+        button("Show them", lambda: _rows(place, draft, concerned, said), "re-button plain", aria_haspopup="dialog")
 
 
 def _sample(place: Place, draft: Draft, found: Effect) -> None:
@@ -170,18 +196,19 @@ def _sample(place: Place, draft: Draft, found: Effect) -> None:
         if not draft.history:
             empty("Nothing is changed yet.", "Press a clause to change it; its effect stands here while you do.")
         return
-    button("Show changed rows…", lambda: _rows(place, draft, found), "re-button")
+    button("Show changed rows…", lambda: _rows(place, draft, found.glance.mask, "Rows"), "re-button")
 
 
-def _rows(place: Place, draft: Draft, found: Effect) -> None:
-    """A sample of the changed rows in a dialog, evenly over the table."""
-    changed = found.glance.mask.nonzero()[0]
+def _rows(place: Place, draft: Draft, mask: Mask, said: str) -> None:
+    """A sample of changed rows in a dialog, evenly over the table."""
+    changed = mask.nonzero()[0]
     chosen = changed[:: max(1, len(changed) // SHOWN_ROWS)][:SHOWN_ROWS]
     schema = draft.schema
     rows, own = place.opened.table.rows[chosen], place.opened.table.outcomes[chosen]
     asked = impact(feedback(draft.base, draft.rules, schema), rows, own)
     with ui.dialog(value=True) as dialog, Tag("div", look="re re-card", style="max-width:92vw;width:1100px"):
-        Tag("h1", f"{len(chosen)} of {words.count(len(changed))} rows whose decision changes")
+        few = f" ({len(chosen)} of {words.count(len(changed))})" if len(chosen) < len(changed) else ""
+        Tag("h1", f"{said} whose decision changes{few}")
         with Tag("div", look="re-scroll", style="max-height:64vh", tabindex="0"), Tag("table", look="re-table"):
             with Tag("thead"), Tag("tr"):
                 for head in ("row", "model", "draft", "rule", *(words.name(one.name) for one in schema.features)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ruleedit.drafts import Draft
 from service.workbench import words
 from service.workbench.frame import Place, framed
+from service.workbench.sensitive import Settings
 from service.workbench.tags import Tag, table
 
 
@@ -46,6 +47,7 @@ def build_model(place: Place) -> None:
         thresholds = summary.get("thresholds", {})
         table(("class", "threshold"), [(name, f"{thresholds.get(name, 0):g}") for name in place.draft.schema.classes],
               numbers=(1,), title="Classes and their thresholds")  # fmt: skip
+        Settings(place).build()
         Tag("h2", "File")
         Tag("p", f"SHA-256 {summary.get('hash', '')}", "formal")
         for note in summary.get("notes", []):

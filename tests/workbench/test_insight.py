@@ -7,8 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from ruleedit.calibration import Calibration
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
+from ruleedit.groups import Grouping, parted
 from ruleedit.matching import decide
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
@@ -101,10 +103,39 @@ def test_an_effect_is_what_the_overlay_does(table: tuple[np.ndarray, np.ndarray,
     assert found.honoured == pytest.approx((outcomes[rows[:, 0] < 20] == 1).mean())
     assert found.f1 is not None
     assert found.f1[0] > found.f1[1]
-    for group, code in zip(found.groups["member"], (0, 1), strict=True):
-        inside = rows[:, 3] == code
-        assert (group.value, group.rows) == (("false", "true")[code], inside.sum())
+    for group, name, inside in zip(
+        found.groups["member"], ("false", "true", None), (rows[:, 3] == 0, rows[:, 3] == 1, np.isnan(rows[:, 3])),
+        strict=True,
+    ):  # fmt: skip
+        assert (group.value, group.rows) == (name, inside.sum())
         assert group.after[1] == pytest.approx(after[inside].mean())
+
+
+def test_an_overlay_is_as_sure_as_its_rule_says(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:
+    """Calibration before is the model's; after, rows asked for are as sure as the class or the distribution."""
+    rows, outcomes, truth = table
+    sure = np.random.default_rng(5).uniform(0.5, 1.0, len(rows)).astype(np.float32)
+    draft = edit(DRAFT, ["new IF age < 20 THEN yes 0.7, no 0.3", "new IF age between 20 and 25 THEN no"], reason="r")
+    found = Lens(DRAFT, rows, outcomes, truth, sure=sure).effect(draft).calibration
+    own = Calibration(sure, outcomes == truth)
+    low, high = rows[:, 0] < 20, (rows[:, 0] >= 20) & (rows[:, 0] <= 25)
+    after = np.where(low, 0.7, np.where(high, 1.0, sure))
+    says = np.where(low, 1, np.where(high, 0, outcomes))
+    assert found == pytest.approx((own.error, Calibration(after, says == truth).error))
+    assert Lens(DRAFT, rows, outcomes, None, sure=sure).effect(draft).calibration is None
+
+
+def test_sensitive_columns_come_first_and_numbers_by_their_cuts(
+    table: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """A number that was marked makes groups too; the others follow."""
+    rows, outcomes, truth = table
+    marked = (Grouping("age", (30.0, 60.0)), Grouping("member"))
+    found = Lens(DRAFT, rows, outcomes, truth, sensitive=marked).effect(DRAFT)
+    assert list(found.groups) == ["age", "member", "job"]
+    assert [group.value for group in found.groups["age"]] == ["under 30", "30 to under 60", "60 and over", None]
+    counted = parted(marked, rows, SCHEMA, outcomes, outcomes)
+    assert found.groups["age"] == tuple(counted["age"])
 
 
 def test_nothing_edited_changes_nothing(table: tuple[np.ndarray, np.ndarray, np.ndarray]) -> None:

@@ -1,0 +1,60 @@
+"""The project's pages in Chromium: its table and model, groups, putting in force, history, audit and export."""
+
+from __future__ import annotations
+
+import re
+
+from playwright.sync_api import Page, expect
+
+from tests.workbench.conftest import Bench, Window
+
+#: Grants to men alone whoever is young.
+UNEQUAL = "new IF age < 45 AND residence = rent THEN approve"
+
+
+def settle(page: Page) -> None:
+    """Wait until what was typed has reached the service: all goes through one socket, in order."""
+    page.wait_for_timeout(200)
+
+
+def test_sensitive_columns_are_marked_and_a_group_left_behind_is_warned_of(window: Window, bench: Bench) -> None:
+    """From the impact to the settings and back: the warning names group and limit, its rows are one press away."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, UNEQUAL)
+    page = window.open(f"/r/{ruleset}/rules")
+    page.get_by_role("link", name="Sensitive columns and the limit").click()
+    expect(page.get_by_role("heading", name="Sensitive columns")).to_be_visible()
+    page.get_by_role("checkbox", name="gender is sensitive").uncheck()
+    page.get_by_role("checkbox", name="residence is sensitive").check()
+    page.get_by_role("textbox", name="Where age is cut").fill("30, x")
+    page.get_by_label("The outcome that people want").select_option("approve")
+    page.get_by_label("A group is behind below").fill("95")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+    page.get_by_label("Reason for this edit").fill("equal treatment act")
+    settle(page)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert").filter(has_text="'30, x' is no list of numbers")).to_be_visible()
+    page.get_by_role("textbox", name="Where age is cut").fill("30, 50")
+    settle(page)
+    window.shoot("sensitive")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save").click()
+    model = bench.api.get(f"/v1/rulesets/{ruleset}").json()["model"]
+    groups = bench.api.get(f"/v1/models/{model}").json()["groups"]
+    assert groups["columns"] == [{"column": "age", "cuts": [30.0, 50.0]}, {"column": "residence", "cuts": []}]
+    assert (groups["favourable"], groups["least_ratio"]) == ("approve", 0.95)
+    page = window.open(f"/r/{ruleset}/rules")
+    aside = page.locator("aside")
+    expect(aside.get_by_role("cell", name="30 to under 50")).to_be_visible()
+    warning = aside.get_by_role("status").filter(has_text="residence own falls behind")
+    expect(warning).to_contain_text("below the 0.95 set for this project")
+    expect(aside.get_by_text("Calibration error")).to_be_visible()
+    said = bench.api.get(f"/v1/rulesets/{ruleset}/impact").json()
+    worst = next(one for one in said["behind"] if one["value"] == "own")
+    assert f"{worst['after']:.2f} of the best" in warning.inner_text()
+    window.shoot("behind")
+    warning.get_by_role("button", name="Show them").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading", name=re.compile("whose decision changes"))).to_be_visible()
+    window.shoot("behind-rows")
