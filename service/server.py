@@ -11,6 +11,7 @@ import uvicorn
 from ruleedit.errors import Refused
 from service import logs
 from service.app import create_app
+from service.connections import connecting
 from service.lines import Writer
 from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
@@ -46,6 +47,7 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
             access_log=False,
             timeout_graceful_shutdown=GRACE,
             server_header=False,
+            **connecting(settings),
             ws="websockets-sansio" if settings.workbench else "none",
         )
         name = f"[{host}]" if ":" in host else host

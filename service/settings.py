@@ -61,6 +61,18 @@ class Settings:
         Seconds that such a process has: retraining a large model takes minutes, so what takes hours hangs.
     look_seconds
         Seconds for looking at one row closely: the search ends by itself after some, so what takes longer hangs.
+    most_connections
+        Connections at once: each is a file that is open, and systems commonly allow a process 1,024. Past that the
+        one that has waited longest without asking for anything is closed; where none waits, the new one gets 503.
+    head_seconds
+        Seconds in which a request's head has to arrive: half a request must not hold a connection for ever.
+    most_head
+        Bytes of a request's head, its path and headers together: a bearer token has a few thousand.
+    keep_alive_seconds
+        Seconds that a connection is kept for a further request: more than the minute after which load balancers
+        commonly let go of theirs, so that they never send a request to one that is just being closed.
+    backlog
+        Connections that the system holds until the service takes them: some seconds of new ones at full load.
     body_seconds
         Seconds between two parts of a body: a connection that sends nothing must not hold a place for ever.
     most_at_once
@@ -151,6 +163,11 @@ class Settings:
     job_memory: int = 16 * 1024 * MIB
     job_seconds: float = 6 * 3_600.0
     look_seconds: float = 60.0
+    most_connections: int = 900
+    head_seconds: float = 10.0
+    most_head: int = 64 * 1024
+    keep_alive_seconds: int = 65
+    backlog: int = 2_048
     body_seconds: float = 20.0
     most_at_once: int = 40
     most_waiting: int = 200

@@ -159,10 +159,11 @@ def guarding(make_app: Callable[..., FastAPI], settings: Settings, **more: Any) 
 
 
 @contextlib.contextmanager
-def serving_app(app: FastAPI) -> Iterator[Api]:
-    """A server of an application in a thread of this process, and a client."""
+def serving_app(app: FastAPI, **more: Any) -> Iterator[Api]:
+    """A server of an application in a thread of this process, and a client; ``more`` as `uvicorn.Config` takes it."""
     with listen("127.0.0.1", 0) as bound:
-        config = uvicorn.Config(app, log_level="critical", access_log=False, ws="none", timeout_graceful_shutdown=5)
+        given = {"log_level": "critical", "access_log": False, "ws": "none", "timeout_graceful_shutdown": 5, **more}
+        config = uvicorn.Config(app, **given)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
