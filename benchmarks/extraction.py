@@ -1,15 +1,21 @@
 """Extraction against its peers: fidelity for the clauses, and what that takes.
 
-    python benchmarks/extraction.py --data FOLDER [--only NAME] [--seeds 5] [--limit 120] [--json OUT] [--plot PNG]
+    python benchmarks/extraction.py --data FOLDER --out FILE.jsonl [--only NAME] [--learner NAME] [--seeds 5]
+    python benchmarks/extraction.py --read FILE.jsonl [--plot PNG]
     python benchmarks/extraction.py --scaling [--most-rows 5000000]
 
 For each table and seed a LightGBM model is trained on three quarters of the rows. Each learner gets
 the model's answers on these rows and is measured by its agreement with the model on the held-out
-quarter, at 8, 16 and 32 clauses where it takes a budget. It runs in a process of its own, so that its
-peak memory is its own (with that of all the imports, some 300 MB) and one that takes too long can be
-ended: what it had given by then counts, the rest is reported as killed. The learners take turns on
-each table and seed, so that other work on the machine hits all of them alike. One that isn't
-installed is left out and said so (the extra `bench`).
+quarter, at 8, 16 and 32 clauses where it takes a budget. It runs in a process of its own, on one
+thread, so that its processor time and its peak memory (with that of all the imports, some 300 MB) are
+its own and one that takes too long can be ended: what it had given by then counts, the rest is
+reported as killed. Processor seconds can be compared on a machine that does other work, too; seconds
+by the clock stand beside them. One that isn't installed is left out and said so (the extra `bench`).
+
+FILE.jsonl grows by the lines of one learner on one table with one seed at a time, each with the
+versions and settings that it comes from; what it holds already isn't run again, so a run that was
+ended goes on where it was. The learners go in `TIERS`, the quick ones of all tables and seeds first,
+and in a tier seed by seed: what a cut run leaves has as many seeds of each table.
 
 FOLDER holds tables as NAME.csv.gz; scikit-learn's are there anyway. `--scaling` runs the default
 method on generated tables of 20 columns, ten times as long each time.
@@ -19,37 +25,41 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import importlib
 import io
+import itertools
 import json
-import math
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from peers import BINARY, PEERS, Data
+from extraction_report import Seen, draw, read_seen, report
+from peers import BINARY, BUDGETS, OURS, PEERS, TIERS, Data, reading, since
 
+import ruleedit.surrogate
 from ruleedit.models import split_points
 from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate import DEFAULT_METHOD, extract
 from ruleedit.tables import encode
 
-BUDGETS = (8, 16, 32)
+Table: TypeAlias = tuple[str, pd.DataFrame, str]
 #: Tables of FOLDER: name, target, columns that are no features.
 TABLES = (
     ("adult", "income", ("fnlwgt",)),
@@ -64,25 +74,22 @@ TABLES = (
 #: scikit-learn's own, by the name of their loader.
 BUILT_IN = ("breast_cancer", "wine", "digits")
 SCALING = (10_000, 100_000, 1_000_000, 5_000_000)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One learner on one table with one seed, at one budget (None: it takes none).
-
-    ``end`` is empty, or says why there is nothing: killed, failed, or not installed.
-    """
-
-    table: str
-    seed: int
-    learner: str
-    budget: int | None
-    fidelity: float | None = None
-    clauses: int | None = None
-    rules: int | None = None
-    seconds: float | None = None
-    megabytes: float | None = None
-    end: str = ""
+#: Whatever a result depends on beside our own code.
+PACKAGES = ("numpy", "scikit-learn", "lightgbm", "aix360", "cvxpy", "wittgenstein", "imodels", "ruleopt")
+#: How the end of a learner begins that isn't installed: it is tried again once it is.
+ABSENT = "not installed"
+#: The clock may run so many times as long as the processor before a learner counts as hung.
+PATIENCE = 60.0
+#: What a learner imports where it is used; CART and our own need scikit-learn's trees.
+WARM = {
+    "column-generation": ("sklearn.tree", "highspy"),
+    "AIX360 BRCG": ("cvxpy", "aix360.algorithms.rbm.boolean_rule_cg"),
+    "RIPPER": ("wittgenstein",),
+    "greedy list": ("imodels",),
+    "FIGS": ("imodels",),
+    "RUG": ("ruleopt",),
+}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 def main() -> None:
@@ -92,11 +99,8 @@ def main() -> None:
     ask.add_argument("--only", action="append", help="a table's name; may be given again")
     ask.add_argument("--learner", action="append", help="a learner's name; may be given again")
     ask.add_argument("--seeds", type=int, default=5)
-    ask.add_argument(
-        "--large-seeds", type=int, help="as many for tables of more than 10,000 rows; --seeds unless given"
-    )
-    ask.add_argument("--limit", type=float, default=120.0, help="seconds for a learner on one table and seed")
-    ask.add_argument("--json", type=Path, help="write every figure, one a line")
+    ask.add_argument("--limit", type=float, default=150.0, help="processor seconds for a learner on one table and seed")
+    ask.add_argument("--out", type=Path, help="add every figure to this file, and run nothing that it holds")
     ask.add_argument("--read", type=Path, help="make tables and plot of such a file; nothing is run")
     ask.add_argument("--plot", type=Path, help="draw fidelity against clauses")
     ask.add_argument("--scaling", action="store_true")
@@ -104,42 +108,87 @@ def main() -> None:
     asked = ask.parse_args()
     if asked.scaling:
         scaling([rows for rows in SCALING if rows <= asked.most_rows])
-    else:
-        seen = read_seen(asked.read) if asked.read else run_all(asked)
-        print("\n".join(report(seen)))
-        if asked.plot:
-            draw(seen, asked.plot)
+        return
+    if asked.read is None:
+        on_one_thread()
+        out = asked.out or Path(tempfile.mkdtemp()) / "extraction.jsonl"
+        learners = asked.learner or list(PEERS)
+        run_all(list(tables(asked.data, asked.only)), learners, range(asked.seeds), asked.limit, out)
+    seen = read_seen(asked.read or out)
+    print("\n".join(report(seen)))
+    if asked.plot:
+        draw(seen, asked.plot)
 
 
 # --- running ---------------------------------------------------------------------------------
 
 
-def run_all(asked: argparse.Namespace) -> list[Seen]:
-    """Every learner on every table and seed, in turn."""
-    warm()
-    seen: list[Seen] = []
-    for name, frame, target in tables(asked.data, asked.only):
-        large = len(frame) > 10_000 and asked.large_seeds is not None
-        for seed in range(asked.large_seeds if large else asked.seeds):
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(folder) / "task.npz"
-                # LightGBM's threads don't live through a fork, so the model is trained elsewhere.
-                with multiprocessing.get_context("spawn").Pool(1) as other:
-                    binary = other.apply(prepare, (frame, target, seed, path))
-                for learner in asked.learner or PEERS:
-                    if learner in BINARY and not binary:
-                        continue
-                    found = in_child(name, seed, learner, path, asked.limit)
-                    seen += found
-                    for one in found:
-                        print(f"{name} {seed} {learner} {one.budget}: {one.fidelity} {one.end}", file=sys.stderr)
-                        if asked.json:
-                            with asked.json.open("a") as file:
-                                file.write(json.dumps(asdict(one)) + "\n")
-    return seen
+def on_one_thread() -> None:
+    """Begin again with one thread for each library, unless that is so: it can't be said once they are imported."""
+    if any(os.environ.get(name) != value for name, value in ONE_THREAD.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], os.environ | ONE_THREAD)
 
 
-def tables(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, pd.DataFrame, str]]:
+def run_all(given: Sequence[Table], learners: Sequence[str], seeds: Iterable[int], limit: float, out: Path) -> None:
+    """Every learner on every table and seed that the file doesn't hold yet, tier by tier and seed by seed."""
+    warm(learners)
+    known = {
+        (one.table, one.seed, one.learner, tag(one.settings, one.versions))
+        for one in read_seen(out)
+        if not one.end.startswith(ABSENT)
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        for tier, seed in itertools.product(TIERS, list(seeds)):
+            chosen = [name for name in tier if name in learners]
+            for name, frame, target in given:
+                wanted = [one for one in chosen if (name, seed, one, tag(settings(limit), versions(one))) not in known]
+                if not wanted:
+                    continue
+                binary, path = task(Path(folder), name, frame, target, seed)
+                for learner in wanted:
+                    if binary or learner not in BINARY:
+                        found = in_child(name, seed, learner, path, limit)
+                    else:
+                        found = [Seen(name, seed, learner, None, end="two classes only")]
+                    add(found, learner, limit, out)
+
+
+def add(found: Sequence[Seen], learner: str, limit: float, out: Path) -> None:
+    """Add what one learner gave to the file, at once."""
+    more = {"settings": settings(limit), "versions": versions(learner)}
+    lines = [json.dumps(asdict(one) | more, sort_keys=True) for one in found]
+    with out.open("a") as file:
+        file.write("\n".join(lines) + "\n")
+    for one in found:
+        print(f"{one.table} {one.seed} {learner} {one.budget}: {one.fidelity} {one.cpu} {one.end}", file=sys.stderr)
+
+
+def settings(limit: float) -> dict[str, Any]:
+    """What was chosen and a result depends on."""
+    return {"budgets": list(BUDGETS), "limit": limit, "threads": 1}
+
+
+def versions(learner: str) -> dict[str, str]:
+    """The packages that a result comes from; for our own methods their source too, by its hash."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in PACKAGES:
+        with contextlib.suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found | ({"ruleedit.surrogate": own_source()} if learner in OURS else {})
+
+
+def own_source() -> str:
+    """A hash of the source of our methods."""
+    folder = Path(next(iter(ruleedit.surrogate.__path__)))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(folder.glob("*.py")))).hexdigest()[:12]
+
+
+def tag(chosen: dict[str, Any], known: dict[str, str]) -> str:
+    """Settings and versions as text that can be compared."""
+    return json.dumps([chosen, known], sort_keys=True)
+
+
+def tables(folder: Path | None, only: Sequence[str] | None) -> Iterator[Table]:
     """The tables with their targets, those of scikit-learn last."""
     for name, target, dropped in TABLES:
         path = None if folder is None else folder / f"{name}.csv.gz"
@@ -154,8 +203,18 @@ def tables(folder: Path | None, only: list[str] | None) -> Iterator[tuple[str, p
             yield name, given.data.assign(target=given.target_names[given.target].astype(str)), "target"
 
 
-def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> bool:
-    """Train the model and write what the learners get; whether the model answers two classes."""
+def task(folder: Path, name: str, frame: pd.DataFrame, target: str, seed: int) -> tuple[bool, Path]:
+    """What the learners get, made once: whether the model answers two classes, and the file."""
+    path = folder / f"{name}-{seed}.npz"
+    if not path.is_file():
+        # LightGBM's threads don't live through a fork, so the model is trained elsewhere.
+        with multiprocessing.get_context("spawn").Pool(1) as other:
+            other.apply(prepare, (frame, target, seed, path))
+    return len(np.unique(np.load(path)["answers"])) == 2, path
+
+
+def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> None:
+    """Train the model and write what the learners get."""
     from ruleedit.tables import infer_schema
     from ruleedit.training import train
 
@@ -172,21 +231,20 @@ def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> bool:
         true=answers[model.holdout],
         more=json.dumps({"schema": model.schema.to_json(), "splits": splits, "seed": seed}),
     )
-    return len(np.unique(answers[training])) == 2
 
 
 def in_child(table: str, seed: int, learner: str, path: Path, limit: float) -> list[Seen]:
     """Run one learner in a process of its own; what it gave before it ended or was ended."""
     context = multiprocessing.get_context("fork")
     mine, its = context.Pipe(duplex=False)
-    process = context.Process(target=child, args=(learner, path, its))
+    process = context.Process(target=child, args=(learner, path, limit, its))
     process.start()
     its.close()
     found: list[Seen] = []
-    end, until = "", time.monotonic() + limit
+    end, until = "", time.monotonic() + PATIENCE * limit
     while True:
         if not mine.poll(max(0.0, until - time.monotonic())):
-            end = f"killed after {limit:g} s"
+            end = f"hung for {PATIENCE * limit:g} s by the clock"
             process.kill()
             break
         try:
@@ -198,29 +256,36 @@ def in_child(table: str, seed: int, learner: str, path: Path, limit: float) -> l
         else:
             found.append(Seen(table, seed, learner, **line))
     process.join()
+    if not end and process.exitcode:
+        late = process.exitcode in (-signal.SIGXCPU, -signal.SIGKILL)
+        end = f"ended after {limit:g} s" if late else f"died with {process.exitcode}"
     return [*found, Seen(table, seed, learner, None, end=end)] if end else found
 
 
-def child(learner: str, path: Path, to: Any) -> None:
+def child(learner: str, path: Path, limit: float, to: Any) -> None:
     """Learn in this process; send the figures of each budget, or what went wrong as text."""
     given = np.load(path)
     more = json.loads(str(given["more"]))
     splits = tuple(dict(zip(*point, strict=True)) for point in more["splits"])
     data = Data(Schema.from_json(more["schema"]), given["rows"], given["answers"], splits, given["held"], more["seed"])
+    spent = time.process_time()
+    resource.setrlimit(resource.RLIMIT_CPU, (int(spent + limit) + 1, int(spent + limit) + 5))
     try:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            for budget, said, clauses, rules, seconds in PEERS[learner](data, BUDGETS):
-                fidelity = float((said == given["true"]).mean())
-                figures = {"budget": budget, "fidelity": fidelity, "clauses": clauses, "rules": rules}
-                to.send(figures | {"seconds": seconds, "megabytes": peak_megabytes()})
+            for one in PEERS[learner](data, BUDGETS):
+                figures = {"budget": one.budget, "clauses": one.clauses, "rules": one.rules}
+                figures |= {"fidelity": float((one.said == given["true"]).mean())}
+                to.send(figures | {"clock": one.clock, "cpu": one.cpu, "megabytes": peak_megabytes()})
+    except ImportError as problem:
+        to.send(f"{ABSENT}: {problem.name}")
     except Exception as problem:  # noqa: BLE001 (a peer that fails is a figure too)
         to.send(f"{type(problem).__name__}: {problem}"[:120])
 
 
-def warm() -> None:
+def warm(learners: Sequence[str]) -> None:
     """Import what the learners need, so that each process begins with it and its seconds don't count it."""
-    for name in ("cvxpy", "aix360.algorithms.rbm.boolean_rule_cg", "sklearn.tree", "highspy", "imodels", "ruleopt"):
+    for name in dict.fromkeys(module for learner in learners for module in WARM.get(learner, ("sklearn.tree",))):
         with contextlib.suppress(ImportError), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             importlib.import_module(name)
@@ -241,7 +306,7 @@ def peak_megabytes() -> float:
 
 def scaling(sizes: Iterable[int]) -> None:
     """The default method on generated tables, each in a process of its own."""
-    print(f"| rows | seconds | fidelity | rules | clauses | peak MB | table MB |\n|{' ---: |' * 7}")
+    print(f"| rows | seconds | processor s | fidelity | rules | clauses | peak MB | table MB |\n|{' ---: |' * 8}")
     for rows in sizes:
         command = [sys.executable, "-c", f"import extraction; extraction.scaled({rows})"]
         subprocess.run(command, check=False, cwd=Path(__file__).parent)
@@ -260,118 +325,12 @@ def scaled(rows: int) -> None:
     from ruleedit.workflow import prepare as import_first
 
     import_first(DEFAULT_METHOD)
-    began = time.perf_counter()
+    began = reading()
     found = extract(table, answers, schema, splits=splits, max_clauses=16)
-    seconds = time.perf_counter() - began
-    figures = (f"{rows:,}", f"{seconds:.1f}", f"{found.train.agreement:.4f}", len(found.rules), found.clauses)
+    clock, cpu = since(began)
+    seconds, share = f"{clock:.1f} | {cpu:.1f}", f"{found.train.agreement:.4f}"
+    figures = (f"{rows:,}", seconds, share, len(found.rules), found.clauses)
     print(f"| {' | '.join(map(str, figures))} | {peak_megabytes():,.0f} | {table.nbytes / 2**20:,.0f} |", flush=True)
-
-
-# --- telling ---------------------------------------------------------------------------------
-
-
-def read_seen(path: Path) -> list[Seen]:
-    """The figures of an earlier run."""
-    return [Seen(**json.loads(line)) for line in path.read_text().splitlines()]
-
-
-def report(seen: list[Seen]) -> list[str]:
-    """The tables as Markdown, and what ran on."""
-    shown = [("fidelity", "{:.3f}"), ("clauses", "{:.0f}"), ("rules", "{:.0f}"), ("seconds", "{:.1f}")]
-    lines = ["### fidelity at 8 / 16 / 32 clauses; where there is no budget, with how many clauses", "", *summary(seen)]
-    for figure, form in (*shown, ("megabytes", "{:.0f}")):
-        lines += ["", f"### {figure}", "", *grid(seen, figure, form)]
-    lines += ["", "### not measured", ""]
-    lines += sorted({f"- {one.table}, {one.learner}: {one.end}" for one in seen if one.end}) or ["- nothing"]
-    packages = ("scikit-learn", "numpy", "aix360", "lightgbm")
-    return [*lines, "", ", ".join(f"{name} {version(name)}" for name in packages) + f", {os.cpu_count()} cores"]
-
-
-def summary(seen: list[Seen]) -> list[str]:
-    """The fidelity of every learner, a row for each table."""
-    learners = [name for name in PEERS if any(one.learner == name for one in seen)]
-    lines = [f"| table | seeds | {' | '.join(learners)} |", f"| --- | ---: |{' ---: |' * len(learners)}"]
-    for table in dict.fromkeys(one.table for one in seen):
-        mine = [one for one in seen if one.table == table]
-        cells = [_summed([one for one in mine if one.learner == name]) for name in learners]
-        lines.append(f"| {table} | {len({one.seed for one in mine})} | {' | '.join(cells)} |")
-    return lines
-
-
-def _summed(seen: list[Seen]) -> str:
-    """One learner on one table: the mean over the seeds at each budget, or why there is nothing."""
-    done = [one for one in seen if one.fidelity is not None]
-    if not done:
-        return seen[0].end if seen else "–"
-    if done[0].budget is None:
-        share, clauses = (float(np.mean([getattr(one, name) for one in done])) for name in ("fidelity", "clauses"))
-        return f"{share:.3f} ({clauses:.0f})"
-    by_budget = [[one.fidelity for one in done if one.budget == budget] for budget in BUDGETS]
-    return " / ".join(f"{np.mean(values):.3f}" if values else "–" for values in by_budget)
-
-
-def grid(seen: list[Seen], figure: str, form: str) -> list[str]:
-    """One figure, a row for each table and budget, a column for each learner: the mean over the seeds."""
-    learners = [name for name in PEERS if any(one.learner == name and one.fidelity is not None for one in seen)]
-    lines = [f"| table | seeds | clauses up to | {' | '.join(learners)} |", f"| --- |{' ---: |' * (len(learners) + 2)}"]
-    for table in dict.fromkeys(one.table for one in seen):
-        seeds = len({one.seed for one in seen if one.table == table})
-        for budget in BUDGETS:
-            cells = [_cell(_values(seen, table, name, budget, figure), seeds, form) for name in learners]
-            lines.append(f"| {table} | {seeds} | {budget} | {' | '.join(cells)} |")
-    return lines
-
-
-def _cell(values: list[float], seeds: int, form: str) -> str:
-    if not values:
-        return ""
-    return form.format(float(np.mean(values))) + ("" if len(values) == seeds else f" ({len(values)} of {seeds})")
-
-
-def _values(seen: list[Seen], table: str, learner: str, budget: int, figure: str) -> list[float]:
-    """A learner's figures over the seeds; one without a budget has the same at each."""
-    mine = [one for one in seen if (one.table, one.learner) == (table, learner) and one.fidelity is not None]
-    return [float(getattr(one, figure)) for one in mine if one.budget in (budget, None)]
-
-
-def draw(seen: list[Seen], path: Path) -> None:
-    """Fidelity against clauses, a panel for each table."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    names = list(dict.fromkeys(one.table for one in seen))
-    columns = min(4, len(names))
-    height = math.ceil(len(names) / columns)
-    figure, axes = pyplot.subplots(height, columns, figsize=(3.4 * columns, 2.7 * height), squeeze=False)
-    for axis in axes.flat[len(names) :]:
-        axis.axis("off")
-    for axis, table in zip(axes.flat, names, strict=False):
-        for number, learner in enumerate(PEERS):
-            points = _points(seen, table, learner)
-            if points:
-                clauses, fidelity = zip(*points, strict=True)
-                shape = {"color": f"C{number}", "marker": "o^sDvPX*<>"[number], "markersize": 4, "linewidth": 1}
-                axis.plot(clauses, fidelity, label=learner, **shape)
-        axis.set_title(table, fontsize=9)
-        axis.set_xscale("log", base=2)
-        axis.tick_params(labelsize=7)
-    handles = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
-    figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=5, fontsize=8, frameon=False)
-    figure.supxlabel("clauses", fontsize=9, y=0.1)
-    figure.supylabel("agreement with the model on held-out rows", fontsize=9)
-    figure.tight_layout(rect=(0.01, 0.11, 1, 1))
-    figure.savefig(path, dpi=110, metadata={"Software": None})
-
-
-def _points(seen: list[Seen], table: str, learner: str) -> list[tuple[float, float]]:
-    points: list[tuple[float, float]] = []
-    for budget in BUDGETS:
-        values: list[Any] = [_values(seen, table, learner, budget, figure) for figure in ("clauses", "fidelity")]
-        if values[0]:
-            points.append((max(1.0, float(np.mean(values[0]))), float(np.mean(values[1]))))
-    return sorted(set(points))
 
 
 if __name__ == "__main__":

@@ -23,10 +23,36 @@ from ruleedit.schema import Schema
 from ruleedit.surrogate import EXTRACTORS, extract
 from ruleedit.surrogate.binarise import Bins, NumberBins, bin_features
 
+#: How wittgenstein writes a bin of a number that has both ends.
+_INTERVAL = re.compile(r"-?[\d.]+(?:e[+-]?\d+)? ?- ?-?[\d.]+(?:e[+-]?\d+)?")
+BUDGETS = (8, 16, 32)
 Floats = npt.NDArray[np.float64]
 Answers = npt.NDArray[np.intp]
-#: What a peer gives: the budget it was asked for (None: it has none), answers on the held-out rows, clauses, rules, s.
-Result = tuple[int | None, Answers, int, int, float]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a peer gives: the budget it was asked for (None: it has none) and its answers on the held-out rows.
+
+    ``clock`` and ``cpu`` are the seconds of learning, by the clock and of this process's threads.
+    """
+
+    budget: int | None
+    said: Answers
+    clauses: int
+    rules: int
+    clock: float
+    cpu: float
+
+
+def reading() -> tuple[float, float]:
+    """The clock and the processor time of this process now, in seconds."""
+    return time.perf_counter(), time.process_time()
+
+
+def since(began: tuple[float, float]) -> tuple[float, float]:
+    """What has passed of both."""
+    return time.perf_counter() - began[0], time.process_time() - began[1]
 
 
 @dataclass(frozen=True)
@@ -69,16 +95,16 @@ def ours(method: str) -> Callable[[Data, tuple[int, ...]], Iterator[Result]]:
 
         prepare(method)
         for budget in budgets:
-            began = time.perf_counter()
+            began = reading()
             found = extract(
                 data.rows, data.answers, data.schema, splits=data.splits, method=method, max_clauses=budget,
                 seed=data.seed,
             )  # fmt: skip
-            seconds = time.perf_counter() - began
+            seconds = since(began)
             rules = found.rules
             codes = outcome_codes([*(rule.outcome for rule in rules), rules.default], data.schema.classes)
             said = codes[decide(rules, data.held, data.schema)]
-            yield budget, said.astype(np.intp), found.clauses, len(rules), seconds
+            yield Result(budget, said.astype(np.intp), found.clauses, len(rules), *seconds)
 
     return run
 
@@ -91,14 +117,14 @@ def cart(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
     for budget in budgets:
         best: Result | None = None
         for leaves in range(2, 4 * budget):
-            began = time.perf_counter()
+            began = reading()
             model = DecisionTreeClassifier(max_leaf_nodes=leaves, random_state=data.seed).fit(table, data.answers)
-            seconds = time.perf_counter() - began
+            seconds = since(began)
             clauses, rules = tree_clauses(model)
             if clauses > budget and best is not None:
                 break
             if clauses <= budget:
-                best = budget, model.predict(held), clauses, rules, seconds
+                best = Result(budget, model.predict(held), clauses, rules, *seconds)
         if best is not None:
             yield best
 
@@ -133,14 +159,14 @@ def brcg(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
         truths, held = truth_table(bins, data.rows), truth_table(bins, data.held)
         low, high = np.unique(data.answers)
         model = BooleanRuleCG(solver="CLARABEL", silent=True)
-        began = time.perf_counter()
+        began = reading()
         model.fit(truths, (data.answers == high).astype(int))
-        seconds = time.perf_counter() - began
+        seconds = since(began)
         said = np.where(np.asarray(model.predict(held)) > 0, high, low)
     chosen = np.flatnonzero(np.asarray(model.w, dtype=float) > 0.5)
     used = np.asarray(model.z, dtype=int)[:, chosen] > 0
     clauses = sum(len({column[:2] for column in truths.columns[rule]}) for rule in used.T)
-    yield None, said.astype(np.intp), clauses, len(chosen), seconds
+    yield Result(None, said.astype(np.intp), clauses, len(chosen), *seconds)
 
 
 def truth_table(bins: list[Bins], rows: Floats) -> pd.DataFrame:
@@ -171,13 +197,17 @@ def ripper(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
     values, counts = np.unique(data.answers, return_counts=True)
     rare, common = values[counts.argmin()], values[counts.argmax()]
     model = RIPPER(random_state=data.seed)
-    began = time.perf_counter()
+    began = reading()
     model.fit(table, y=data.answers == rare, pos_class=True)
-    seconds = time.perf_counter() - began
+    seconds = since(began)
     said = np.where(np.asarray(model.predict(held)), rare, common)
-    conditions = [str(condition.val) for rule in model.ruleset_.rules for condition in rule.conds]
-    clauses = sum(2 if re.fullmatch(r"-?[\d.e+]+ ?- ?-?[\d.e+]+", text) else 1 for text in conditions)
-    yield None, said.astype(np.intp), clauses, len(model.ruleset_.rules), seconds
+    clauses = sum(_ripper_clauses(rule) for rule in model.ruleset_.rules)
+    yield Result(None, said.astype(np.intp), clauses, len(model.ruleset_.rules), *seconds)
+
+
+def _ripper_clauses(rule: Any) -> int:
+    """The clauses of a rule of wittgenstein's; a bin of a number, as in 1.5-2.0, is an interval and so two."""
+    return sum(2 if _INTERVAL.fullmatch(str(condition.val)) else 1 for condition in rule.conds)
 
 
 def _frame(data: Data, rows: Floats) -> pd.DataFrame:
@@ -220,11 +250,11 @@ def _imodels(
     table, held = data.numbers(data.rows), data.numbers(data.held)
     for budget in budgets:
         model = make(budget)
-        began = time.perf_counter()
+        began = reading()
         model.fit(table, data.answers)
-        seconds = time.perf_counter() - began
+        seconds = since(began)
         clauses = int(count(model))
-        yield budget, np.asarray(model.predict(held)).astype(np.intp), clauses, clauses, seconds
+        yield Result(budget, np.asarray(model.predict(held)).astype(np.intp), clauses, clauses, *seconds)
 
 
 def rug(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
@@ -232,18 +262,20 @@ def rug(data: Data, budgets: tuple[int, ...]) -> Iterator[Result]:
     from ruleopt import RUGClassifier
 
     table, held = data.numbers(data.rows), data.numbers(data.held)
+    known, answers = np.unique(data.answers, return_inverse=True)
     tried: list[tuple[int, float, Any]] = []
-    began = time.perf_counter()
+    began = reading()
     for depth, rounds in ((1, 1), (1, 5), (2, 1), (2, 3), (3, 1), (3, 3)):
-        model = RUGClassifier(max_depth=depth, max_rmp_calls=rounds, random_state=data.seed).fit(table, data.answers)
+        model = RUGClassifier(max_depth=depth, max_rmp_calls=rounds, random_state=data.seed).fit(table, answers)
         clauses = sum(_bounds(rule) for rule in model.decision_rules_.values())
-        tried.append((clauses, float((model.predict(table) == data.answers).mean()), model))
-    seconds = time.perf_counter() - began
+        tried.append((clauses, float((model.predict(table) == answers).mean()), model))
+    seconds = since(began)
     for budget in budgets:
         fitting = [one for one in tried if one[0] <= budget]
         if fitting:
             clauses, _, model = max(fitting, key=lambda one: one[1])
-            yield budget, np.asarray(model.predict(held)).astype(np.intp), clauses, len(model.decision_rules_), seconds
+            said = known[np.asarray(model.predict(held)).astype(np.intp)]
+            yield Result(budget, said, clauses, len(model.decision_rules_), *seconds)
 
 
 def _bounds(rule: Any) -> int:
@@ -251,9 +283,11 @@ def _bounds(rule: Any) -> int:
     return sum(math.isfinite(side["lb"]) + math.isfinite(side["ub"]) for side in rule.to_dict().values())
 
 
-#: The peers by name; those in `BINARY` learn two classes alone.
+#: Our own methods.
+OURS = tuple(name for name in ("column-generation", "tree", "glocalx") if name in EXTRACTORS)
+#: The peers by name.
 PEERS: dict[str, Callable[[Data, tuple[int, ...]], Iterator[Result]]] = {
-    **{name: ours(name) for name in ("column-generation", "tree", "glocalx") if name in EXTRACTORS},
+    **{name: ours(name) for name in OURS},
     "CART": cart,
     "AIX360 BRCG": brcg,
     "RIPPER": ripper,
@@ -261,4 +295,7 @@ PEERS: dict[str, Callable[[Data, tuple[int, ...]], Iterator[Result]]] = {
     "FIGS": figs,
     "RUG": rug,
 }
+#: These learn two classes alone.
 BINARY = ("AIX360 BRCG", "RIPPER", "greedy list")
+#: In this order they run: those that every other is measured by, then the quick ones, then those that take minutes.
+TIERS = (("column-generation", "CART"), ("tree", "glocalx"), ("FIGS", "greedy list", "RUG"), ("AIX360 BRCG", "RIPPER"))
