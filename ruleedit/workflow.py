@@ -29,9 +29,10 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 #: What a method imports where it is used.
 _NEEDED = {
-    "column-generation": ("sklearn.tree", "highspy"),
-    "tree": ("sklearn.tree",),
-    "aix360-brcg": ("cvxpy", "aix360.algorithms.rbm"),
+    "column-generation": ("ruleedit.surrogate.kernel", "sklearn.tree", "highspy"),
+    "tree": ("ruleedit.surrogate.kernel", "sklearn.tree"),
+    "aix360-brcg": ("ruleedit.surrogate.kernel", "cvxpy", "aix360.algorithms.rbm"),
+    "glocalx": ("ruleedit.surrogate.kernel",),
 }
 
 

@@ -14,7 +14,7 @@ from tests.commandline import Shop
 
 ROOT = Path(__file__).parents[1]
 MODULES = sorted([*(ROOT / "ruleedit").rglob("*.py"), *(ROOT / "service").rglob("*.py")])
-HEAVY = ("lightgbm", "sklearn", "scipy", "pandas", "pyarrow", "aix360", "cvxpy", "highspy", "rich.progress")
+HEAVY = ("lightgbm", "sklearn", "scipy", "pandas", "pyarrow", "aix360", "cvxpy", "highspy", "numba", "rich.progress")
 SERVER = ("service.api", "fastapi", "starlette", "sqlalchemy", "uvicorn")
 
 

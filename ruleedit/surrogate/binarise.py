@@ -227,7 +227,7 @@ class TextBins:
         yield from _without_values(gains, self.has_missing, most)
         order = np.argsort(-gains[:-2], kind="stable")
         ranked = gains[order]
-        present, top, tail = float(gains[:-1].sum()), 0.0, 0.0
+        present, top, tail = float(gains[:-1].cumsum()[-1]), 0.0, 0.0
         # Naming every value, where there are no others, would be a clumsy "is not missing".
         for count in range(1, min(most, len(order) - 1 + self.has_others) + 1):
             top, tail = top + float(ranked[count - 1]), tail + float(ranked[-count])
@@ -245,7 +245,7 @@ Bins: TypeAlias = NumberBins | TextBins
 def _without_values(gains: Floats, has_missing: bool, most: int) -> Iterator[Option]:
     """No condition, and the two that only look at whether the value is there."""
     size, nothing = len(gains), slice(0, 0)
-    present, missing = float(gains[:-1].sum()), float(gains[-1])
+    present, missing = float(gains[:-1].cumsum()[-1]), float(gains[-1])
     yield Option(present + missing, 0, size, nothing, inside=False, missing=True)
     if has_missing and most >= 1:
         yield Option(missing, 1, size, nothing, missing=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ruleedit.surrogate.binarise import Floats
 from ruleedit.surrogate.binned import Binned
-from ruleedit.surrogate.lists import Draft, Draftlist, Fit, Members, grown
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown
 from ruleedit.surrogate.master import Duals, Master
 from ruleedit.surrogate.task import Task
 
@@ -72,14 +72,15 @@ class Columns:
     def _priced(self, duals: Duals, budget: int) -> Iterator[Draft]:
         """Rules that the program lacks: grown from nothing, and bettered from those that it uses."""
         least = LEAST_WORTH * self.data.total
-        rule, value = grown(self.outcome, self.data, duals.worth, duals.price, budget)
+        rows = np.flatnonzero(duals.worth)
+        worth = duals.worth[rows]
+        rule, value = grown(self.outcome, self.data, rows, worth, duals.price, budget)
         if value > least:
             yield rule
         for number in np.argsort(-duals.shares, kind="stable")[:BETTERED].tolist():
             rule = self.drafts[number].copy()
-            fit = Fit.of(rule, self.data, duals.worth)
-            fit.better(duals.price, max(budget, rule.cost(self.data.bins)))
-            if rule.sets and fit.value - duals.price * rule.cost(self.data.bins) > least:
+            value = better(rule, self.data, rows, worth, duals.price, max(budget, rule.cost(self.data.bins)))
+            if rule.sets and value > least:
                 yield rule
 
     def _picked(self, duals: Duals) -> Draftlist:

@@ -1,4 +1,4 @@
-"""A pool of conjunctions from which rules are picked: one product of matrices says what each would gain where."""
+"""A pool of conjunctions from which rules are picked: one count says what each would gain where."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ruleedit.matching import Indices
+from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import Floats
-from ruleedit.surrogate.binned import Binned
-from ruleedit.surrogate.lists import LEAST_PRICE, Draft, Draftlist, Fit, Members, grown, worth_at
+from ruleedit.surrogate.binned import Answers, Binned
+from ruleedit.surrogate.kernel import LEAST_PRICE
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown, worth_at
 
 #: So many of the most promising conjunctions and places are looked at exactly.
 TRIED = 3
+#: A new rule is tried for so many classes, those that the rules miss most often.
+MOST_MISSED = 3
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Conjunctions of conditions, with the rows that each holds: ``cover`` has the shape (conjunctions, n).
-
-    Single precision is enough to tell which are promising; what is picked is then counted exactly.
-    """
+    """Conjunctions of conditions: ``rows[heads[m]:heads[m + 1]]`` are those that conjunction m holds."""
 
     data: Binned
     members: Sequence[Members]
     costs: Floats
-    cover: npt.NDArray[np.float32]
+    heads: npt.NDArray[np.int64]
+    rows: npt.NDArray[np.int32]
 
     @classmethod
     def of(cls, members: Iterable[Members], data: Binned) -> Pool:
@@ -34,16 +37,17 @@ class Pool:
         priced = [(Draft(0, sets).cost(data.bins), number, sets) for number, sets in enumerate(members)]
         known: set[bytes] = set()
         kept: list[tuple[int, Members]] = []
-        covers: list[npt.NDArray[np.float32]] = []
+        rows: list[npt.NDArray[np.int32]] = []
         for cost, _, sets in sorted(priced, key=lambda one: one[:2]):
             mask = Draft(0, sets).mask(data)
             key = np.packbits(mask).tobytes()
             if cost and key not in known and mask.any() and not mask.all():
                 known.add(key)
                 kept.append((cost, sets))
-                covers.append(mask.astype(np.float32))
-        cover = np.stack(covers) if covers else np.zeros((0, len(data)), np.float32)
-        return cls(data, [sets for _, sets in kept], np.array([cost for cost, _ in kept], dtype=float), cover)
+                rows.append(np.flatnonzero(mask).astype(np.int32))
+        heads = np.cumsum([0, *map(len, rows)], dtype=np.int64)
+        costs = np.array([cost for cost, _ in kept], dtype=float)
+        return cls(data, [sets for _, sets in kept], costs, heads, np.concatenate([np.zeros(0, np.int32), *rows]))
 
     def insert(self, found: Draftlist, price: float, most: int) -> bool:
         """Add the rule that gains most in its place in the list; whether one was worth its clauses.
@@ -53,27 +57,45 @@ class Pool:
         room = most - found.cost(self.data.bins)
         if room < 1 or not self.members:
             return False
-        places = list(worth_at(found, self.data))
-        if not places:
-            return False
-        worths = np.stack([worth for _, _, worth in places], axis=1).astype(np.float32)
-        values = self.cover @ worths - price * self.costs[:, None]
+        decided = found.deciding(self.data)
+        values = self.values(found, decided) - price * self.costs[:, None, None]
         values[self.costs > room] = -np.inf
+        is_likely = self._is_likely(found, decided)
+        if not is_likely.any():
+            return False
+        values[:, ~is_likely] = -np.inf
         best: tuple[float, int, Draft] | None = None
         for flat in np.argpartition(-values, min(TRIED, values.size) - 1, axis=None)[:TRIED].tolist():
-            member, place = divmod(flat, len(places))
-            position, outcome, worth = places[place]
+            member, position, outcome = (int(place) for place in np.unravel_index(flat, values.shape))
             rule = Draft(outcome, dict(self.members[member]))
-            fit = Fit.of(rule, self.data, worth)
-            fit.better(price, room)
-            value = fit.value - price * rule.cost(self.data.bins)
+            value = better(rule, self.data, *self._worth(found, decided, position, outcome), price, room)
             if rule.sets and value > (best[0] if best else 0.0) + LEAST_PRICE:
                 best = value, position, rule
-        position, outcome, worth = places[int(values.max(axis=0).argmax())]
-        rule, value = grown(outcome, self.data, worth, price, room)
+        position, outcome = (int(place) for place in np.unravel_index(values.max(axis=0).argmax(), values.shape[1:]))
+        rows, worth = self._worth(found, decided, position, outcome)
+        rule, value = grown(outcome, self.data, rows, worth, price, room)
         if value > (best[0] if best else 0.0) + LEAST_PRICE:
             best = value, position, rule
         if best is None:
             return False
         found.rules.insert(best[1], best[2])
         return True
+
+    def values(self, found: Draftlist, decided: Answers) -> Floats:
+        """What each conjunction would gain in each place of a list with each class; of these three the shape."""
+        data, outcomes = self.data, found.outcomes.astype(np.int64)
+        gains: Floats = kernel.tally(self.heads, self.rows, decided, data.answers, data.weights, outcomes, data.classes)
+        return gains
+
+    def _is_likely(self, found: Draftlist, decided: Answers) -> npt.NDArray[np.bool_]:
+        """For each place whether each class is one of the few that the rules from there on miss most often."""
+        data = self.data
+        missed = np.zeros((len(found.outcomes), data.classes))
+        np.add.at(missed, (decided, data.answers), data.weights * (found.outcomes[decided] != data.answers))
+        missed = missed[::-1].cumsum(axis=0)[::-1]
+        ranks = np.argsort(np.argsort(-missed, axis=1, kind="stable"), axis=1, kind="stable")
+        return (missed > 0.0) & (ranks < MOST_MISSED)
+
+    def _worth(self, found: Draftlist, decided: Answers, position: int, outcome: int) -> tuple[Indices, Floats]:
+        """The rows that a rule of a class would gain or lose in a place of the list, and what they are worth."""
+        return worth_at(self.data, decided >= position, found.outcomes[decided], outcome)

@@ -35,8 +35,8 @@ ROUNDS = 2
 MOST_STEPS = 60
 #: A condition must win more rows than this, so that noise of single rows makes no clause.
 LEAST_GAIN = 1.0
-#: What a row takes in memory: the codes of each feature in three shapes, and two covers of some 400 conjunctions.
-CODE_BYTES, POOL_BYTES = 3 * 8, 2 * 4 * 400
+#: What a row takes in memory: the codes of each feature in three shapes, and places in two pools of 400 conjunctions.
+CODE_BYTES, POOL_BYTES = 8 + 8 + 4, 2 * 4 * 400
 
 
 @dataclass(frozen=True, eq=False)

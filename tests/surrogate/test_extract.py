@@ -21,8 +21,8 @@ ROWS, ANSWERS, SCHEMA = CASE.given
 
 
 def test_importing_is_light() -> None:
-    """scikit-learn, cvxpy and AIX360 are loaded where they are used, so that ``--help`` answers at once."""
-    heavy = ("sklearn", "aix360", "cvxpy", "highspy", "lightgbm")
+    """scikit-learn, cvxpy, Numba and AIX360 are loaded where they are used, so that ``--help`` answers at once."""
+    heavy = ("sklearn", "aix360", "cvxpy", "highspy", "lightgbm", "numba")
     code = f"import sys, ruleedit.surrogate; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -11,13 +11,11 @@ from ruleedit.regions import box_clauses, clause_cost
 from ruleedit.rules import Outcome, Rule
 from ruleedit.surrogate.binarise import bin_features
 from ruleedit.surrogate.binned import Binned
-from ruleedit.surrogate.lists import GROW_ROWS, Draft, Draftlist, decided_below, grown, sweep
+from ruleedit.surrogate.lists import GROW_ROWS, Draft, Draftlist, grown, sweep
+from tests.surrogate import plain
 from tests.surrogate.cases import Case, people, random_case
 
 SIMPLE = people(lambda row: "high" if row["age"] > 40 and row["job"] == "cook" else "low")
-MIXED = people(
-    lambda row: "low" if row["member"] is None else "high" if (row["age"] or 0) > 50 else "middle", missing=0.2
-)
 
 
 def binned(case: Case) -> Binned:
@@ -51,17 +49,6 @@ def test_taken_rows_keep_their_codes() -> None:
     assert len(part) == 3
     assert (part.codes == data.codes[rows]).all()
     assert (part.answers == data.answers[rows]).all()
-
-
-def test_gains_are_counted_for_all_features_at_once() -> None:
-    """One count gives what a count for each feature would."""
-    data = binned(MIXED)
-    rows = np.arange(0, len(data), 3)
-    worth = np.random.default_rng(0).normal(size=len(rows))
-    gains = data.gains(rows, worth)
-    for number, bins in enumerate(data.bins):
-        alone = np.bincount(data.columns[number][rows], weights=worth, minlength=bins.size)
-        assert gains[data.layout.starts[number] : data.layout.starts[number + 1]] == pytest.approx(alone)
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -102,7 +89,7 @@ def test_below_a_rule_is_what_the_rest_decides(seed: int) -> None:
     """What would happen without a rule is the list that begins behind it."""
     data = binned(random_case(seed))
     found = some_lists(data, seed)
-    for number, below in enumerate(decided_below(found, data) if found.rules else []):
+    for number, below in enumerate(plain.decided_below(found, data)):
         assert below.tolist() == Draftlist(found.rules[number + 1 :], found.default).decide(data).tolist()
 
 
@@ -175,7 +162,7 @@ def test_many_rows_are_thinned_and_still_counted_whole() -> None:
     answers = np.where(matrix[:, 0] > 40, 2, 0).astype(np.intp)
     data = Binned.of(bin_features(matrix, answers, case.schema), matrix, answers)
     worth = np.where(answers == 2, 1.0, -1.0)
-    rule, value = grown(2, data, worth, 1.0, 4)
+    rule, value = grown(2, data, np.arange(rows), worth, 1.0, 4)
     assert value == worth[rule.mask(data)].sum() - rule.cost(data.bins)
     found = Draftlist([rule], 0)
     sweep(found, data, 1.0, 4)

@@ -8,7 +8,7 @@ import pytest
 from ruleedit.surrogate.binarise import bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.leaves import grow_trees
-from ruleedit.surrogate.lists import Draft, Draftlist, Members, sweep, worth_at
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, sweep
 from ruleedit.surrogate.pool import Pool
 from tests.surrogate.cases import Case, people, random_case
 
@@ -40,7 +40,8 @@ def test_conjunctions_that_hold_the_same_rows_are_one() -> None:
     pool = Pool.of([longer, one, nothing, {}], data)
     assert len(pool.members) == 1
     assert pool.costs.tolist() == [1.0]
-    assert pool.cover.astype(bool).tolist() == [Draft(0, one).mask(data).tolist()]
+    assert pool.heads.tolist() == [0, len(pool.rows)]
+    assert pool.rows.tolist() == np.flatnonzero(Draft(0, one).mask(data)).tolist()
 
 
 def test_a_new_rule_is_found_from_nothing() -> None:
@@ -82,7 +83,7 @@ def test_what_a_rule_is_worth_in_a_place_is_what_it_wins_there(seed: int) -> Non
     first, second, new = (dict(pool.members[number]) for number in (0, 1, 2))
     found = Draftlist([Draft(0, first), Draft(1, second)], int(data.answers[0]))
     before = found.hits(data)
-    for position, outcome, worth in worth_at(found, data):
-        rule = Draft(outcome, new)
-        with_it = Draftlist([*found.rules[:position], rule, *found.rules[position:]], found.default)
-        assert with_it.hits(data) - before == pytest.approx(worth[rule.mask(data)].sum())
+    values = pool.values(found, found.deciding(data))
+    for position, outcome in np.ndindex(values.shape[1:]):
+        with_it = Draftlist([*found.rules[:position], Draft(outcome, new), *found.rules[position:]], found.default)
+        assert with_it.hits(data) - before == values[2, position, outcome]

@@ -1,0 +1,466 @@
+"""The inner loop of the search for rules, compiled.
+
+One rule is bettered against what rows are worth, a list of rules is swept, and a pool of conjunctions is
+weighed; what these mean is told where they are called, in `ruleedit.surrogate.lists` and
+`ruleedit.surrogate.pool`. Numba compiles the functions when this module is imported for the first time
+and keeps them beside it, or in the user's cache folder; where neither can be written they are compiled
+anew in each process. Sums go through the rows in order, in one thread: the same bits everywhere.
+
+A rule is two arrays: ``allowed`` (bins,), true for each bin that it holds, the features one after the
+other, and ``costs`` (features,), the clauses of its condition on each; 0 where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeVar
+
+import numba
+import numpy as np
+import numpy.typing as npt
+from numba import types
+
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Places = npt.NDArray[np.int64]
+Compiled = TypeVar("Compiled", bound=Callable[..., Any])
+
+#: Kinds of features.
+NUMBER, CATEGORY, BOOLEAN = 0, 1, 2
+#: What a change can be: no condition, only missing, an interval of bins, the best values, all but the worst.
+EVERY, MISSING, INTERVAL, BEST, ALL_BUT_WORST = 0, 1, 2, 3, 4
+#: So many changes of a rule are made one after the other before its neighbours get their turn.
+MOST_CHANGES = 12
+#: A clause that wins nothing is worth less than none; far below the weight of a row.
+LEAST_PRICE = 1e-6
+#: What became of a rule in a sweep.
+GONE, KEPT, CHANGED = 0, 1, 2
+
+
+class Table(NamedTuple):
+    """Rows as bins: ``cells`` (n, features) is the bin of each cell, counted through all features.
+
+    ``starts`` (features + 1,) says where each feature's bins begin; the last of them is that of missing
+    values, before it a category's others. ``kinds``, ``has_missing``, ``has_others`` are of the features,
+    ``is_single`` (a bin of one whole value) and ``cuts`` (what the model makes of the cut above it) of the bins.
+    """
+
+    cells: npt.NDArray[np.int32]
+    starts: Places
+    kinds: npt.NDArray[np.uint8]
+    has_missing: Flags
+    has_others: Flags
+    is_single: Flags
+    cuts: Floats
+
+
+class Change(NamedTuple):
+    """A condition on one feature: what the rule would gain, its clauses, what it is, and which bins or how many."""
+
+    score: float
+    place: int
+    cost: int
+    what: int
+    low: int
+    high: int
+
+
+_f8, _i8, _u1, _b1 = types.float64, types.int64, types.uint8, types.boolean
+_table = types.NamedTuple(
+    (
+        types.int32[:, ::1],
+        _i8[::1],
+        _u1[::1],
+        _b1[::1],
+        _b1[::1],
+        _b1[::1],
+        _f8[::1],
+    ),
+    Table,
+)
+_change = types.NamedTuple((_f8, _i8, _i8, _i8, _i8, _i8), Change)
+_shorts = types.int16[::1]
+
+
+def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
+    """Compile for one signature; keep the result where a folder can be written."""
+
+    def compile_it(function: Compiled) -> Compiled:
+        try:
+            made: Compiled = numba.njit(signature, cache=True, nogil=True)(function)
+        except (RuntimeError, OSError):
+            made = numba.njit(signature, nogil=True)(function)
+        return made
+
+    return compile_it
+
+
+@compiled(types.void(_table, _i8[::1], _b1[::1], _i8, _i8, _shorts, _shorts))
+def mark(
+    table: Table,
+    rows: Places,
+    allowed: Flags,
+    place: int,
+    sign: int,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+) -> None:
+    """Count (or with the sign -1 no longer) the condition on a feature, for the rows that fail it.
+
+    ``where`` is the sum of the places of the failing conditions: of a row that fails one, its place.
+    """
+    for number in range(len(rows)):
+        if not allowed[table.cells[rows[number], place]]:
+            failing[number] += sign
+            where[number] += sign * place
+
+
+@compiled(_f8(_table, _i8[::1], _f8[::1], _shorts, _shorts, _f8[::1]))
+def gain(
+    table: Table,
+    rows: Places,
+    worth: Floats,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+    gains: Floats,
+) -> float:
+    """Write what each bin would gain as the only condition on its feature; return what the rule gains now."""
+    gains[:] = 0.0
+    now = 0.0
+    for number in range(len(rows)):
+        if failing[number] == 0:
+            now += worth[number]
+            for cell in table.cells[rows[number]]:
+                gains[cell] += worth[number]
+        elif failing[number] == 1:
+            gains[table.cells[rows[number], where[number]]] += worth[number]
+    return now
+
+
+@compiled(_change(_change, _f8, _i8, _i8, _i8, _i8, _i8))
+def better_of(best: Change, score: float, place: int, cost: int, what: int, low: int, high: int) -> Change:
+    """The better of the best change so far and another one; of equal ones the earlier."""
+    return Change(score, place, cost, what, low, high) if score > best.score else best
+
+
+@compiled(_i8(_f8[::1], _f8[::1], _f8))
+def weightiest(sums: Floats, weights: Floats, sign: float) -> int:
+    """The cut with the greatest sum (with the sign -1 the least); of equal ones that of which the model makes most."""
+    top = -np.inf
+    for cut in range(len(sums)):
+        top = max(top, sign * sums[cut])
+    best = -1
+    for cut in range(len(sums)):
+        if sign * sums[cut] >= top - 1e-9 and (best < 0 or weights[cut] > weights[best]):
+            best = cut
+    return best
+
+
+@compiled(_i8(_table, _i8, _i8, _i8))
+def interval_cost(table: Table, place: int, low: int, high: int) -> int:
+    """The clauses of an interval of a number's bins."""
+    if low == high and table.is_single[table.starts[place] + low]:
+        return 1
+    return int(low > 0) + int(high < table.starts[place + 1] - table.starts[place] - 2)
+
+
+@compiled(_change(_change, _table, _i8, _f8[::1], _f8, _f8, _i8))
+def best_interval(
+    best: Change, table: Table, place: int, gains: Floats, base: float, price: float, room: int
+) -> Change:
+    """The best interval of a number's bins, a bound costing one clause and two costing two."""
+    last = len(gains) - 2
+    if room < 1 or last == 0:
+        return best
+    sums = np.empty(last + 1)
+    total = 0.0
+    for bin in range(last + 1):
+        total += gains[bin]
+        sums[bin] = total
+    cuts = table.cuts[table.starts[place] : table.starts[place] + last]
+    low, high = weightiest(sums[:-1], cuts, 1.0), weightiest(sums[:-1], cuts, -1.0) + 1
+    cost = interval_cost(table, place, 0, low)
+    best = better_of(best, sums[low] - base - price * cost, place, cost, INTERVAL, 0, low)
+    cost = interval_cost(table, place, high, last)
+    best = better_of(best, sums[last] - sums[high - 1] - base - price * cost, place, cost, INTERVAL, high, last)
+    single, start, end, least, peak = -1, 0, 0, np.inf, -np.inf
+    lowest = 0
+    for bin in range(last + 1):
+        if table.is_single[table.starts[place] + bin] and (single < 0 or gains[bin] > gains[single]):
+            single = bin
+        if sums[bin] - gains[bin] < least:
+            least, lowest = sums[bin] - gains[bin], bin
+        if sums[bin] - least > peak:
+            peak, start, end = sums[bin] - least, lowest, bin
+    if single >= 0:
+        value = sums[single] - (sums[single - 1] if single else 0.0)
+        best = better_of(best, value - base - price, place, 1, INTERVAL, single, single)
+    if room >= 2 and last >= 2 and start > 0 and end < last:
+        cost = interval_cost(table, place, start, end)
+        best = better_of(best, sums[end] - sums[start - 1] - base - price * cost, place, cost, INTERVAL, start, end)
+    return best
+
+
+@compiled(_i8[::1](_f8[::1]))
+def ranked(gains: Floats) -> Places:
+    """The values of a category, those that gain most first; of equal ones the earlier."""
+    order = np.arange(len(gains))
+    for number in range(1, len(order)):
+        value, here = order[number], number
+        while here and gains[order[here - 1]] < gains[value]:
+            order[here] = order[here - 1]
+            here -= 1
+        order[here] = value
+    return order
+
+
+@compiled(_change(_change, _table, _i8, _f8[::1], _f8, _f8, _f8, _i8))
+def best_values(
+    best: Change, table: Table, place: int, gains: Floats, present: float, base: float, price: float, room: int
+) -> Change:
+    """The best set of a category's values, and the best one to leave out, each value costing one clause."""
+    named = gains[:-2]
+    order = ranked(named)
+    top, tail = 0.0, 0.0
+    # Naming every value, where there are no others, would be a clumsy "is not missing".
+    for count in range(1, min(room, len(order) - 1 + int(table.has_others[place])) + 1):
+        gained, lost = named[order[count - 1]], named[order[len(order) - count]]
+        top, tail = top + gained, tail + lost
+        if gained > 0.0:
+            best = better_of(best, top - base - price * count, place, count, BEST, 0, count)
+        if lost < 0.0:
+            best = better_of(best, present - tail - base - price * count, place, count, ALL_BUT_WORST, 0, count)
+        if gained <= 0.0 and lost >= 0.0:
+            break
+    return best
+
+
+@compiled(_change(_table, _f8[::1], _i8[::1], _f8, _f8, _i8))
+def best_change(table: Table, gains: Floats, costs: Places, now: float, price: float, most: int) -> Change:
+    """The change of one condition that gains most, its price taken off; of equal ones that of the first feature.
+
+    Its place is -1 where none gains anything within ``most`` clauses.
+    """
+    best = Change(LEAST_PRICE / 2, -1, 0, EVERY, 0, 0)
+    spent = costs.sum()
+    for place in range(len(costs)):
+        here = gains[table.starts[place] : table.starts[place + 1]]
+        room = most - spent + costs[place]
+        # What is given up for the change: the rule as it is, less the clauses that it saves.
+        base = now - price * costs[place]
+        present, missing = 0.0, here[-1]
+        for bin in range(len(here) - 1):
+            present += here[bin]
+        if room >= 0:
+            best = better_of(best, present + missing - base, place, 0, EVERY, 0, 0)
+        if room >= 1 and table.has_missing[place]:
+            best = better_of(best, missing - base - price, place, 1, MISSING, 0, 0)
+            best = better_of(best, present - base - price, place, 1, INTERVAL, 0, len(here) - 2)
+        if table.kinds[place] == NUMBER:
+            best = best_interval(best, table, place, here, base, price, room)
+        else:
+            best = best_values(best, table, place, here, present, base, price, room)
+    return best
+
+
+@compiled(_i8(_table, _change, _f8[::1], _b1[::1]))
+def put(table: Table, change: Change, gains: Floats, allowed: Flags) -> int:
+    """Write a change into a rule's bins; return the clauses that it takes, said the shorter way."""
+    start, end = table.starts[change.place], table.starts[change.place + 1]
+    here = allowed[start:end]
+    here[:] = change.what == EVERY or change.what == ALL_BUT_WORST
+    here[-1] = change.what == EVERY or change.what == MISSING
+    if change.what == INTERVAL:
+        here[change.low : change.high + 1] = True
+    if change.what < BEST:
+        return change.cost
+    order = ranked(gains[start : end - 2])
+    for number in range(change.high):
+        here[order[number if change.what == BEST else len(order) - 1 - number]] = change.what == BEST
+    if table.kinds[change.place] == BOOLEAN:
+        return 1
+    inside = change.high if change.what == BEST else len(order) - change.high
+    outside = len(order) - inside
+    inverted = here[-2] if table.has_others[change.place] else outside < inside
+    return outside if inverted else inside
+
+
+@compiled(types.Tuple((_f8, _i8))(_table, _i8[::1], _f8[::1], _b1[::1], _i8[::1], _f8, _i8))
+def better(
+    table: Table, rows: Places, worth: Floats, allowed: Flags, costs: Places, price: float, most: int
+) -> tuple[float, int]:
+    """Take the best change of one condition of a rule while there is one, within ``most`` clauses.
+
+    ``worth`` says what each of ``rows`` is worth to the rule. Returns what those that the rule then holds are worth
+    together, and how many changes there were.
+    """
+    failing, where = np.zeros(len(rows), np.int16), np.zeros(len(rows), np.int16)
+    gains = np.empty(len(allowed))
+    for place in range(len(costs)):
+        if costs[place]:
+            mark(table, rows, allowed, place, 1, failing, where)
+    changes = 0
+    while True:
+        now = gain(table, rows, worth, failing, where, gains)
+        if changes == MOST_CHANGES:
+            return now, changes
+        change = best_change(table, gains, costs, now, price + LEAST_PRICE, most)
+        if change.place < 0:
+            return now, changes
+        if costs[change.place]:
+            mark(table, rows, allowed, change.place, -1, failing, where)
+        costs[change.place] = put(table, change, gains, allowed)
+        if costs[change.place]:
+            mark(table, rows, allowed, change.place, 1, failing, where)
+        changes += 1
+
+
+@compiled(_b1[::1](_table, _b1[::1], _i8[::1]))
+def held(table: Table, allowed: Flags, costs: Places) -> Flags:
+    """The rows that a rule holds; shape (n,)."""
+    mask = np.ones(len(table.cells), np.bool_)
+    for place in range(len(costs)):
+        if costs[place]:
+            for row in range(len(mask)):
+                mask[row] &= allowed[table.cells[row, place]]
+    return mask
+
+
+@compiled(_shorts(_table, _b1[:, ::1], _i8[:, ::1]))
+def deciding(table: Table, allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+    """The place of the rule that decides each row; one past the last where it is the default. Shape (n,)."""
+    decided = np.full(len(table.cells), len(allowed), np.int16)
+    for number in range(len(allowed) - 1, -1, -1):
+        mask = held(table, allowed[number], costs[number])
+        for row in range(len(mask)):
+            if mask[row]:
+                decided[row] = number
+    return decided
+
+
+@compiled(types.Tuple((_i8, _b1))(_shorts, _f8[::1], _i8, _shorts, _b1[::1], types.int8[::1], _i8[::1], _f8[::1]))
+def weigh(
+    answers: npt.NDArray[np.int16],
+    weights: Floats,
+    outcome: int,
+    other: npt.NDArray[np.int16],
+    is_open: Flags,
+    signs: npt.NDArray[np.int8],
+    rows: Places,
+    worth: Floats,
+) -> tuple[int, bool]:
+    """Write the open rows that gain or lose where the outcome takes the other's place, and what they are worth.
+
+    ``signs`` (n,) says which gain and which lose. Returns how many there are, and whether the signs were these before.
+    """
+    many, same = 0, True
+    for row in range(len(answers)):
+        sign = 0
+        if is_open[row]:
+            sign = int(answers[row] == outcome) - int(answers[row] == other[row])
+        same &= signs[row] == sign
+        signs[row] = sign
+        if sign:
+            rows[many], worth[many] = row, sign * weights[row]
+            many += 1
+    return many, same
+
+
+@compiled(
+    types.Tuple((_b1, _i8))(
+        _table, _shorts, _f8[::1], _b1[:, ::1], _i8[:, ::1], _i8[::1], _i8, _f8, _i8,
+        types.int8[:, ::1], _f8[:, ::1], _u1[::1],
+    )
+)  # fmt: skip
+def sweep(
+    table: Table,
+    answers: npt.NDArray[np.int16],
+    weights: Floats,
+    allowed: npt.NDArray[np.bool_],
+    costs: npt.NDArray[np.int64],
+    outcomes: Places,
+    default: int,
+    price: float,
+    most: int,
+    signs: npt.NDArray[np.int8],
+    settled: npt.NDArray[np.float64],
+    fates: npt.NDArray[np.uint8],
+) -> tuple[bool, int]:
+    """Better every rule of a list in turn: `ruleedit.surrogate.lists.sweep`.
+
+    ``signs`` (rules, n) and ``settled`` (rules, 3) say for which worth, at which price, within how many clauses each
+    rule was settled last, and what it was worth then; the price is NaN where it never was. Returns whether anything
+    changed, and the place of the rule that became the default, or -1.
+    """
+    rules, size = signs.shape
+    below = np.full((rules, size), default, np.int16)
+    for number in range(rules - 2, -1, -1):
+        mask = held(table, allowed[number + 1], costs[number + 1])
+        for row in range(size):
+            below[number, row] = outcomes[number + 1] if mask[row] else below[number + 1, row]
+    is_open, rows, worth = np.ones(size, np.bool_), np.empty(size, np.int64), np.empty(size)
+    spent, changed = costs.sum(), False
+    fates[:] = GONE
+    for number in range(rules):
+        before, known = costs[number].sum(), settled[number]
+        room = most - spent + before
+        many, same = weigh(
+            answers, weights, outcomes[number], below[number], is_open, signs[number], rows, worth
+        )  # fmt: skip
+        fates[number] = KEPT
+        if not (same and known[0] == price and known[1] >= room):
+            value, changes = better(table, rows[:many], worth[:many], allowed[number], costs[number], price, room)
+            known[0], known[1], known[2] = price, room, value
+            if changes:
+                changed, fates[number] = True, CHANGED
+        cost = costs[number].sum()
+        spent += cost - before
+        if cost == 0:
+            # It answers for every row that is left: that is what a default does.
+            return True, number
+        if known[2] - price * cost <= 0.0:
+            changed, fates[number] = True, GONE
+            spent -= cost
+            continue
+        mask = held(table, allowed[number], costs[number])
+        for row in range(size):
+            is_open[row] &= not mask[row]
+    return changed, -1
+
+
+@compiled(_f8[:, :, ::1](_i8[::1], types.int32[::1], _shorts, _shorts, _f8[::1], _i8[::1], _i8))
+def tally(
+    heads: Places,
+    rows: npt.NDArray[np.int32],
+    decided: npt.NDArray[np.int16],
+    answers: npt.NDArray[np.int16],
+    weights: Floats,
+    outcomes: Places,
+    classes: int,
+) -> npt.NDArray[np.float64]:
+    """What a conjunction would gain as a rule ahead of each one of a list, with each class.
+
+    The rows of conjunction m are ``rows[heads[m]:heads[m + 1]]``; ``decided`` (n,) is the place of the rule that
+    decides each row, ``outcomes`` are those of the rules and, last, of the default. A row that no rule ahead holds is
+    answered the same from there on, so one look at each row says it for all places. Shape (conjunctions, places,
+    classes).
+    """
+    places = len(outcomes)
+    values = np.zeros((len(heads) - 1, places, classes))
+    right = np.empty(places)
+    for member in range(len(heads) - 1):
+        right[:] = 0.0
+        mine = values[member]
+        for row in rows[heads[member] : heads[member + 1]]:
+            place = decided[row]
+            if answers[row] == outcomes[place]:
+                right[place] += weights[row]
+            else:
+                mine[place, answers[row]] += weights[row]
+        for place in range(places - 1, -1, -1):
+            for outcome in range(classes):
+                if outcome != outcomes[place]:
+                    mine[place, outcome] -= right[place]
+                if place < places - 1:
+                    mine[place, outcome] += mine[place + 1, outcome]
+    return values

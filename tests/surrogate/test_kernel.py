@@ -1,0 +1,213 @@
+"""The compiled inner loop does what plain numpy does, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ruleedit.surrogate import kernel
+from ruleedit.surrogate.binarise import NumberBins, TextBins, bin_features
+from ruleedit.surrogate.binned import Binned
+from ruleedit.surrogate.leaves import grow_trees
+from ruleedit.surrogate.lists import Draft, Draftlist, Stacked, better, sweep, worth_at
+from ruleedit.surrogate.pool import Pool
+from tests.surrogate import plain
+from tests.surrogate.cases import random_case
+
+seeds = st.integers(0, 10**6)
+prices = st.sampled_from([0.0, 0.3, 1.0, 4.0])
+#: Building a table in plain Python takes most of the time, so there are few examples; the soak tries many.
+FEW = settings(max_examples=25, deadline=None)
+
+
+def table_of(seed: int) -> Binned:
+    """A random table as bins, alike rows merged, with missing values and values never seen."""
+    case = random_case(seed, rows=50)
+    return Binned.of(bin_features(*case.given), case.matrix, case.answers).merged()
+
+
+def rule_of(data: Binned, draw: np.random.Generator) -> Draft:
+    """A rule of random conditions that clauses can say; none at all is one too."""
+    rule = Draft(int(draw.integers(0, 2)))
+    for place, bins in enumerate(data.bins):
+        options = [one.allowed for one in bins.options(draw.normal(size=bins.size), 3) if bins.cost(one.allowed)]
+        if options and draw.uniform() < 0.5:
+            rule.sets[place] = options[int(draw.integers(len(options)))]
+    return rule
+
+
+def list_of(data: Binned, draw: np.random.Generator) -> Draftlist:
+    """Up to four rules and a default."""
+    rules = [rule_of(data, draw) for _ in range(int(draw.integers(0, 5)))]
+    return Draftlist([rule for rule in rules if rule.sets], int(draw.integers(0, 2)))
+
+
+def said(rule: Draft) -> dict[int, list[bool]]:
+    return {place: rule.sets[place].tolist() for place in sorted(rule.sets)}
+
+
+def check_bettered(seed: int, price: float, most: int, *, whole: bool) -> None:
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    rule = rule_of(data, draw)
+    worth = draw.integers(-3, 4, len(data)).astype(float) if whole else draw.normal(size=len(data))
+    rows = np.flatnonzero(worth)
+    other = rule.copy()
+    expected = plain.Fit(other, data, rows, worth[rows]).better(price, most)
+    value = better(rule, data, rows, worth[rows], price, most)
+    assert said(rule) == said(other)
+    assert value == expected - price * other.cost(data.bins)
+    assert rule.cost(data.bins) == sum(data.bins[place].cost(allowed) for place, allowed in rule.sets.items())
+
+
+@FEW
+@given(seeds, prices, st.integers(0, 6), st.booleans())
+def test_a_rule_is_bettered_as_in_plain_numpy(seed: int, price: float, most: int, whole: bool) -> None:
+    """The same conditions and the same value to the bit, for rows counted whole and for prices of a linear program."""
+    check_bettered(seed, price, most, whole=whole)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(400))
+def test_many_rules_are_bettered_as_in_plain_numpy(seed: int) -> None:
+    """The same again and again."""
+    for most in (1, 3, 8):
+        check_bettered(seed, float(seed % 3), most, whole=bool(seed % 2))
+
+
+@FEW
+@given(seeds, prices, st.integers(0, 8))
+def test_a_list_is_swept_as_in_plain_numpy(seed: int, price: float, most: int) -> None:
+    """The same rules in the same order and the same default, and once more when what is settled is remembered."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    found = list_of(data, draw)
+    for _ in range(2):
+        other = Draftlist([Draft(rule.outcome, dict(rule.sets)) for rule in found.rules], found.default)
+        before = [(rule.outcome, said(rule)) for rule in found.rules]
+        changed = sweep(found, data, price, most)
+        plain.sweep(other, data, price, most)
+        after = [(rule.outcome, said(rule)) for rule in found.rules]
+        assert after == [(rule.outcome, said(rule)) for rule in other.rules]
+        assert found.default == other.default
+        assert changed or before == after
+
+
+@FEW
+@given(seeds)
+def test_rows_are_held_and_decided_as_in_plain_numpy(seed: int) -> None:
+    """A rule holds the rows that satisfy its conditions, and the first that holds a row decides it."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    found = list_of(data, draw)
+    masks = [plain.mask(rule, data) for rule in found.rules]
+    assert [rule.mask(data).tolist() for rule in found.rules] == [mask.tolist() for mask in masks]
+    first = np.argmax([*masks, np.ones(len(data), dtype=bool)], axis=0)
+    assert found.deciding(data).tolist() == first.tolist()
+
+
+@FEW
+@given(seeds)
+def test_a_pool_is_weighed_as_place_by_place(seed: int) -> None:
+    """What a conjunction gains in every place with every class is what its rows are worth there."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    found = list_of(data, draw)
+    pool = Pool.of([*(rule_of(data, draw).sets for _ in range(4)), *grow_trees(data, 4, 0).members[:4]], data)
+    values = pool.values(found, found.deciding(data))
+    decided, above = found.decide(data), np.ones(len(data), dtype=bool)
+    for position in range(len(found.rules) + 1):
+        for outcome in range(values.shape[2]):
+            worth = plain.worth_of(data, outcome, decided, above)
+            rows, there = worth_at(data, above, decided, outcome)
+            assert rows.tolist() == np.flatnonzero(worth).tolist()
+            assert there.tolist() == worth[rows].tolist()
+            expected = [worth[plain.mask(Draft(0, sets), data)].sum() for sets in pool.members]
+            assert values[:, position, outcome].tolist() == expected
+        if position < len(found.rules):
+            above &= ~plain.mask(found.rules[position], data)
+
+
+@FEW
+@given(seeds, st.integers(1, 6), st.floats(0.0, 2.0))
+def test_the_best_condition_is_the_best_of_all_options(seed: int, most: int, price: float) -> None:
+    """Of all features' options the one that gains most, and what is written is that condition at its own price."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    table, costs = data.table, np.zeros(len(data.bins), dtype=np.int64)
+    gains = draw.integers(-9, 10, int(table.starts[-1])).astype(float)
+    best, score = None, kernel.LEAST_PRICE / 2
+    for place, bins in enumerate(data.bins):
+        for option in bins.options(gains[table.starts[place] : table.starts[place + 1]], most):
+            if option.cost <= most and option.value - price * option.cost > score:
+                best, score = (place, option.allowed), option.value - price * option.cost
+    change = kernel.best_change(table, gains, costs, 0.0, price, most)
+    if best is None:
+        assert change.place == -1
+        return
+    place, expected = best
+    allowed = np.ones(len(gains), dtype=bool)
+    cost = kernel.put(table, change, gains, allowed)
+    assert (change.place, change.score) == (place, score)
+    assert allowed[table.starts[place] : table.starts[place + 1]].tolist() == expected.tolist()
+    assert cost == data.bins[place].cost(expected)
+    assert allowed[: table.starts[place]].all()
+    assert allowed[table.starts[place + 1] :].all()
+
+
+@given(st.lists(st.integers(-3, 3), max_size=12))
+def test_values_are_ranked_by_gain_and_then_by_place(gains: list[int]) -> None:
+    """The order is that of a stable sort."""
+    assert kernel.ranked(np.array(gains, dtype=float)).tolist() == sorted(range(len(gains)), key=lambda n: -gains[n])
+
+
+def test_rules_are_stacked_and_written_back() -> None:
+    """What the compiled functions get says every condition with its price, and reads back as the same rule."""
+    data, draw = table_of(3), np.random.default_rng(3)
+    rules = [rule_of(data, draw) for _ in range(6)]
+    stacked = Stacked.of(rules, data)
+    for number, rule in enumerate(rules):
+        again = Draft(rule.outcome, {0: np.zeros(data.bins[0].size, dtype=bool)})
+        stacked.write(number, again, data)
+        assert said(again) == said(rule)
+        assert again.cost(data.bins) == rule.cost(data.bins) == stacked.costs[number].sum()
+
+
+def test_the_table_says_what_the_bins_are() -> None:
+    """Kinds, missing values, others, single values and cuts stand where their bins do."""
+    for seed in range(20):
+        data = table_of(seed)
+        table = data.table
+        for place, bins in enumerate(data.bins):
+            start, end = int(table.starts[place]), int(table.starts[place + 1])
+            assert end - start == bins.size
+            assert (table.cells[:, place] - start).tolist() == data.columns[place].tolist()
+            assert table.has_missing[place] == bins.has_missing
+            if isinstance(bins, NumberBins):
+                assert table.kinds[place] == kernel.NUMBER
+                assert table.cuts[start : end - 2].tolist() == bins.weights.tolist()
+                assert table.is_single[start:end].tolist() == [*bins.single.tolist(), False]
+            else:
+                assert isinstance(bins, TextBins)
+                kind = kernel.BOOLEAN if bins.feature.kind == "boolean" else kernel.CATEGORY
+                assert (table.kinds[place], table.has_others[place]) == (kind, bins.has_others)
+                assert not table.is_single[start:end].any()
+
+
+def test_where_no_folder_can_be_written_it_is_compiled_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read-only installation and a home that isn't there cost time, not the answer."""
+    compile_with = numba.njit
+
+    def without_cache(signature: Any, *, cache: bool = False, **options: bool) -> Callable[..., Any]:
+        if cache:
+            raise RuntimeError("cannot cache function: no locator available")
+        return compile_with(signature, **options)  # type: ignore[no-any-return]
+
+    monkeypatch.setattr(numba, "njit", without_cache)
+
+    @kernel.compiled("int64(int64)")
+    def twice(number: int) -> int:
+        return 2 * number
+
+    assert twice(21) == 42
