@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ruleedit.matching import Indices
+    from ruleedit.scale.cluster import Over
     from ruleedit.schema import Schema
 
 Json = Annotated[bool, typer.Option("--json", help="Print one machine-readable object.")]
@@ -24,6 +25,15 @@ Data = Annotated[Path, typer.Option("--data", help="A table, CSV or Parquet.")]
 Out = Annotated[Path, typer.Option("--out", help="Where to write; what is there is replaced whole.")]
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**31 - 1, help="The same seed, data and versions give the same bytes.")
+]
+Dask = Annotated[
+    str | None,
+    typer.Option(
+        "--dask",
+        metavar="ADDRESS",
+        envvar="RULEEDIT_DASK",
+        help="Let Dask's workers do it: a scheduler's address (tcp://host:8786), or local for workers on this machine.",
+    ),
 ]
 #: Called with the steps done, all of them, and what there is to say.
 Watch: TypeAlias = Callable[..., None]
@@ -108,6 +118,18 @@ def watching(what: str, quiet: bool) -> Iterator[Watch]:
             bar.update(task, completed=done, total=of, description=plain(what + note))
 
         yield watch
+
+
+@contextlib.contextmanager
+def workers(address: str | None) -> Iterator[Over]:
+    """What works on a table's pieces: this process, or the workers of a Dask cluster."""
+    from ruleedit.scale.cluster import Spread, cluster, here
+
+    if address is None:
+        yield here
+        return
+    with cluster(address) as client:
+        yield Spread(client)
 
 
 def target_or_none(frame: pd.DataFrame, schema: Schema, *, strict: bool) -> Indices | None:

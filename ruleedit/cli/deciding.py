@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ruleedit.cli.common import Data, Json, Out, Seed, number, print_json, say, share, table, target_or_none, watching
+from ruleedit.cli.common import (
+    Dask,
+    Data,
+    Json,
+    Out,
+    Seed,
+    number,
+    print_json,
+    say,
+    share,
+    table,
+    target_or_none,
+    watching,
+    workers,
+)
 from ruleedit.rules import value_text
 
 if TYPE_CHECKING:
@@ -102,15 +116,23 @@ def predict(
     answering: Annotated[Path, typer.Argument(metavar="DIR|RELEASE|RULES.json", help="What answers.")],
     data: AnySize,
     out: Out,
+    dask: Dask = None,
     as_json: Json = False,
 ) -> None:
-    """Decide every row of a table: outcome, probabilities, the model's own outcome, the rule, and by what."""
+    """Decide every row of a table: outcome, probabilities, the model's own outcome, the rule, and by what.
+
+    OUT is a CSV, or Parquet where its name ends in .parquet; with --dask a folder of Parquet files.
+    """
     from ruleedit.batches import pieces
     from ruleedit.release import load_answering
-    from ruleedit.scale.scoring import write_decisions
+    from ruleedit.scale.scoring import write_decisions, write_parts
 
-    found = load_answering(answering)
-    decided = write_decisions(found, pieces(data), out)
+    found, where = load_answering(answering), pieces(data)
+    if dask is None:
+        decided = write_decisions(found, where, out)
+    else:
+        with workers(dask) as over:
+            decided = write_parts(found, where, out, over)
     named = zip(found.schema.classes, decided.outcomes, strict=True)
     counts = {name: many for name, many in sorted(named, key=lambda one: -one[1]) if many}
     if as_json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ruleedit.cli.common import Json, Out, number, print_json, say, share, table
+from ruleedit.cli.common import Dask, Json, Out, number, print_json, say, share, table, workers
 from ruleedit.errors import RuleTextError
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ def impact(
     rules: RuleFile,
     data: AnySize,
     rows_out: Annotated[Path | None, typer.Option("--rows", help="Write the changed rows here, as CSV.")] = None,
+    dask: Dask = None,
     as_json: Json = False,
 ) -> None:
     """What the hard overlay would change, for whom, and what the data say against it."""
@@ -82,7 +83,12 @@ def impact(
     from ruleedit.scale.measuring import Meter
 
     meter, where = Meter(load(folder), canonical.read(rules)), pieces(data)
-    counts = meter.measure(where) if rows_out is None else _write_changed(meter, where, rows_out)
+    if rows_out is not None:
+        # The rows stand in the table's order, in one file: that is one process's work.
+        counts = _write_changed(meter, where, rows_out)
+    else:
+        with workers(dask) as over:
+            counts = meter.measure(where, over)
     found, against = counts.tally, meter.doubts(counts)
     if as_json:
         print_json(found.to_json() | {"doubts": [doubt.to_json() for doubt in against]})
@@ -137,6 +143,7 @@ def conflicts(
     data: Annotated[
         Path | None, typer.Option("--data", help="A table of any size to count the rows in each: CSV, Parquet, folder.")
     ] = None,
+    dask: Dask = None,
     as_json: Json = False,
 ) -> int:
     """Asserted rules that contradict each other; exit status 1 if any is unresolved."""
@@ -155,7 +162,8 @@ def conflicts(
         from ruleedit.batches import pieces
         from ruleedit.scale.measuring import rows_in
 
-        counts, about = rows_in(found, noticed, draft, pieces(data))
+        with workers(dask) as over:
+            counts, about = rows_in(found, noticed, draft, pieces(data), over)
     unresolved = any(not conflict.resolved for conflict in found)
     if as_json:
         told = [conflict_json(c, draft.schema, n, wrote) for c, n in zip(found, counts, strict=True)]

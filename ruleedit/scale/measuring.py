@@ -15,6 +15,9 @@ from ruleedit.feedback import Feedback, feedback
 from ruleedit.findings import Finding, finding_rows
 from ruleedit.impact import Impact, Tally, impact
 from ruleedit.models import TableModel
+from ruleedit.scale.cluster import Over, here
+from ruleedit.schema import Schema
+from ruleedit.sums import Counts, added
 from ruleedit.workflow import check_same_schema, conflict_rows
 
 
@@ -60,25 +63,36 @@ class Meter:
                 evidence = seen(self.asked, self.conflicts, rows, truth, found.before, found.after)
                 yield batch, found, Measured(found.tally, evidence)
 
-    def measure(self, table: Sequence[Piece]) -> Measured:
+    def measure(self, table: Sequence[Piece], over: Over = here) -> Measured:
         """The counts of the whole table."""
-        return reduce(add, (counts for _, _, counts in self.impacts(table)))
+        total: Measured = reduce(add, over(_measured, table, self))
+        return total
 
     def doubts(self, counts: Measured) -> tuple[Doubt, ...]:
         """What the counts say against the edits."""
         return doubts_of(self.draft, self.asked, self.conflicts, counts.seen)
 
 
+def _measured(piece: Piece, meter: Meter) -> Measured:
+    return reduce(add, (counts for _, _, counts in meter.impacts([piece])))
+
+
 def rows_in(
-    conflicts: Sequence[Conflict], findings: Sequence[Finding], draft: Draft, table: Sequence[Piece]
-) -> tuple[list[int], list[int]]:
+    conflicts: Sequence[Conflict],
+    findings: Sequence[Finding],
+    draft: Draft,
+    table: Sequence[Piece],
+    over: Over = here,
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """How many rows of a table each conflict holds, and each finding is about."""
-    schema = draft.schema
-    wanted = columns_of(table, schema)
-    met, noticed = [0] * len(conflicts), [0] * len(findings)
-    for piece in table:
-        for batch in piece.batches(wanted):
-            rows = batch.encode(schema)
-            met = [sum(pair) for pair in zip(met, conflict_rows(conflicts, schema, rows), strict=True)]
-            noticed = [sum(pair) for pair in zip(noticed, finding_rows(findings, schema, rows), strict=True)]
-    return met, noticed
+    met, about = reduce(added, over(_rows_in, table, draft.schema, tuple(conflicts), tuple(findings)))
+    return met, about
+
+
+def _rows_in(piece: Piece, schema: Schema, conflicts: Sequence[Conflict], findings: Sequence[Finding]) -> Counts:
+    total: Counts = ((0,) * len(conflicts), (0,) * len(findings))
+    for batch in piece.batches(columns_of([piece], schema)):
+        rows = batch.encode(schema)
+        found = tuple(conflict_rows(conflicts, schema, rows)), tuple(finding_rows(findings, schema, rows))
+        total = added(total, found)
+    return total

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import add
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -13,10 +18,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ruleedit.batches import Piece, columns_of
+from ruleedit.errors import FileRefused
 from ruleedit.files import replacing
 from ruleedit.release import Answering, prediction_table
+from ruleedit.scale.cluster import Over, here
 from ruleedit.sums import added
-from ruleedit.tables import PARQUET
+from ruleedit.tables import PARQUET, encode
+
+if TYPE_CHECKING:
+    import dask.dataframe
+
+#: What the files of a folder of decisions are named.
+_PART = re.compile(r"\d{5,}\.parquet")
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,53 @@ def write_decisions(answering: Answering, table: Sequence[Piece], out: str | Pat
     with replacing(out) as file:
         write = _parquet if Path(out).suffix.lower() in PARQUET else _csv
         return write(decisions(answering, table), file, Decided.none(len(answering.schema.classes)))
+
+
+def write_parts(answering: Answering, table: Sequence[Piece], folder: str | Path, over: Over = here) -> Decided:
+    """Decide every row into a folder of Parquet files, one for each piece of the table, named in its order.
+
+    The folder appears once it is complete; one that holds nothing but such files is replaced whole, raises
+    `FileRefused` for another. A piece that is decided again writes the same file again, whole.
+    """
+    folder = Path(folder).resolve()
+    if folder.exists() and not (folder.is_dir() and all(_PART.fullmatch(file.name) for file in folder.iterdir())):
+        raise FileRefused(f"{str(folder)!r} holds something else; give a new folder, or one of decisions to replace")
+    fresh, old = (folder.with_name(f".{uuid.uuid4().hex}.{what}") for what in ("new", "old"))
+    names = [f"{number:05}.parquet" for number in range(len(table))]
+    try:
+        fresh.mkdir(parents=True)
+        numbered = [(piece, str(fresh / name)) for piece, name in zip(table, names, strict=True)]
+        decided: Decided = reduce(add, over(_write_part, numbered, answering))
+        for stray in {file.name for file in fresh.iterdir()} - set(names):
+            # What a worker had begun when it was killed.
+            (fresh / stray).unlink()
+        if folder.exists():
+            folder.rename(old)
+        fresh.rename(folder)
+    except OSError as problem:
+        raise FileRefused(f"{str(folder)!r} can't be written: {problem.strerror}") from None
+    finally:
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+    return decided
+
+
+def predictions(answering: Answering, frame: dask.dataframe.DataFrame) -> dask.dataframe.DataFrame:
+    """The `prediction_table` of a Dask DataFrame, partition by partition, for whoever has one; nothing is computed yet.
+
+    Its columns are as in `ruleedit.tables.encode`, which says what is raised once it is computed.
+    """
+    like = prediction_table(answering, np.empty((0, len(answering.schema.features))))
+    return frame.map_partitions(_predicted, answering, meta=like)
+
+
+def _predicted(part: pd.DataFrame, answering: Answering) -> pd.DataFrame:
+    return prediction_table(answering, encode(part, answering.schema)).set_axis(part.index)
+
+
+def _write_part(part: tuple[Piece, str], answering: Answering) -> Decided:
+    piece, out = part
+    return write_decisions(answering, [piece], out)
 
 
 def _csv(parts: Iterable[pd.DataFrame], file: BinaryIO, decided: Decided) -> Decided:
