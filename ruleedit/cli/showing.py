@@ -23,15 +23,35 @@ def register(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def show(rules: RuleFile, as_json: Json = False) -> None:
+def show(
+    rules: RuleFile,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Parquet of any size, a file or a folder: how many rows does each rule decide?"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Show the rules in their order, with the figures that were measured when they were extracted."""
     from ruleedit.formats import canonical
 
     draft = canonical.read(rules)
+    counts = None if data is None else _counts(draft, data)
     if as_json:
-        print_json(canonical.to_json(draft))
+        print_json(canonical.to_json(draft) | ({} if counts is None else {"rows": counts}))
         return
     show_rules(draft)
+    if counts is not None:
+        rows = sum(counts.values())
+        say(f"of {number(rows)} rows each decides")
+        shown = [(rule, number(many), share(many / rows)) for rule, many in counts.items()]
+        table(("rule", "rows", "share"), shown, right=("rows", "share"))
+
+
+def _counts(draft: Draft, data: Path) -> dict[str, int]:
+    from ruleedit.batches import pieces
+    from ruleedit.scale.counting import rule_counts
+
+    return {one.rule: one.rows for one in rule_counts(draft, pieces(data))}
 
 
 def history(rules: RuleFile, as_json: Json = False) -> None:
