@@ -45,6 +45,7 @@ from service.api.bodies import (
     ModelAsked,
     PredictionsBody,
 )
+from service.api.examples import illustrate
 from service.gate import Gate
 from service.jobs import Watch
 from service.metrics import Metrics
@@ -186,6 +187,7 @@ def _described(app: FastAPI) -> dict[str, Any]:
         for unused in ("HTTPValidationError", "ValidationError"):
             schemas.pop(unused, None)
         _secured(described)
+        illustrate(described)
         app.openapi_schema = described
     return app.openapi_schema
 

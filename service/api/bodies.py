@@ -127,6 +127,8 @@ class FairnessAsked(Asked):
 class GroupsAsked(FairnessAsked):
     """Which columns of a model are sensitive from now on, and why."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"columns": [{"column": "gender"}], "reason": "law"}]})
+
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
 
 
@@ -597,6 +599,10 @@ class ReleaseAsked(Asked):
 class ReasonAsked(Explained):
     """Why a release is put in service or taken out of it."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"reason": "policy 2026-14", "reason_code": "policy", "ticket": "RISK-12"}]}
+    )
+
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
     author: Author = ""
 
@@ -659,6 +665,8 @@ class KeyAsked(Explained):
 
 class RevocationAsked(Explained):
     """Why a key is taken back."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"reason": "left the bank"}]})
 
     reason: Annotated[str, Field(min_length=1, max_length=2_000)]
 

@@ -264,16 +264,19 @@ def get_diff(
     return work.diff(ruleset, old, new)
 
 
+def _file_schema(media: str) -> dict[str, str]:
+    if media.endswith("json"):
+        return {}
+    return {"type": "string", "format": "binary"} if "officedocument" in media else {"type": "string"}
+
+
 @router.get(
     "/{ruleset}/export",
     response_class=Response,
     responses={
         200: {
             "description": "The file, in the format's own media type.",
-            "content": {
-                media: {"schema": {} if media.endswith("json") else {"type": "string"}}
-                for media in sorted(set(MEDIA_TYPES.values()))
-            },
+            "content": {media: {"schema": _file_schema(media)} for media in sorted(set(MEDIA_TYPES.values()))},
         },
         **refuses(404, 422),
     },
