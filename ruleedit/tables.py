@@ -130,7 +130,17 @@ def infer_schema(frame: pd.DataFrame, target: str, *, missing_tokens: Iterable[s
     """
     _check_names(frame)
     tokens = tuple(missing_tokens)
-    classes = _sorted_texts(set(target_texts(frame, target, tokens)))
+    classes = class_texts(frame, target, tokens)
+    names = [name for name in frame.columns if name != target]
+    if not names:
+        raise TableError(f"the table has no column beside the target {target!r}")
+    features = tuple(infer_feature(frame[name], name, tokens) for name in names)
+    return Schema(features, target, classes, tokens)
+
+
+def class_texts(frame: pd.DataFrame, target: str, missing_tokens: Sequence[str] = ()) -> tuple[str, ...]:
+    """The target's classes in order; raises `TargetError` where there are too few or too many to be classes."""
+    classes = _sorted_texts(set(target_texts(frame, target, missing_tokens)))
     if not classes:
         raise TargetError(
             f"the table has no rows, so {target!r} has no classes; a classifier needs two classes or more"
@@ -139,11 +149,12 @@ def infer_schema(frame: pd.DataFrame, target: str, *, missing_tokens: Iterable[s
         raise TargetError(f"every row has the {target!r} {classes[0]!r}; a classifier needs two classes or more")
     if len(classes) > max(100, len(frame) // 10):
         raise TargetError(f"{target!r} has {len(classes)} different values; a classifier's target has a few classes")
-    names = [name for name in frame.columns if name != target]
-    if not names:
-        raise TableError(f"the table has no column beside the target {target!r}")
-    features = tuple(infer_feature(frame[name], name, tokens) for name in names)
-    return Schema(features, target, classes, tokens)
+    return classes
+
+
+def known_texts(column: pd.Series, missing_tokens: Sequence[str] = ()) -> tuple[str, ...]:
+    """The different present values of a column as texts, in order: what its categories are."""
+    return _sorted_texts(set(pc.drop_null(_texts(_present(column, missing_tokens))).to_pylist()))
 
 
 def infer_feature(column: pd.Series, name: str, missing_tokens: Sequence[str] = ()) -> Feature:
@@ -163,7 +174,7 @@ def infer_feature(column: pd.Series, name: str, missing_tokens: Sequence[str] = 
     if any(is_kind(values.type) for is_kind in _NUMBERS):
         known = np.asarray(pc.drop_null(values).cast(pa.float64(), safe=False), dtype=float)
         return _number_feature(name, known[~np.isnan(known)])
-    return Feature(name, "categorical", categories=_sorted_texts(set(pc.drop_null(_texts(values)).to_pylist())))
+    return Feature(name, "categorical", categories=known_texts(column, missing_tokens))
 
 
 def fingerprint(rows: Matrix) -> str:

@@ -35,6 +35,7 @@ from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
 from ruleedit.retrain.objective import macro_f1
 from ruleedit.retrain.report import subgroups
+from ruleedit.review import review
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Feature, Schema, canonical_json
 from ruleedit.surrogate import METHODS
@@ -227,6 +228,16 @@ class Workspace:
     def datasets(self, page: Page) -> dict[str, Any]:
         """The data sets, newest first."""
         return self._page(Dataset, page, dataset_view)
+
+    def review(
+        self,
+        dataset: str,
+        target: str,
+        features: Sequence[Mapping[str, Any]] | None = None,
+        missing_tokens: Sequence[str] = (),
+    ) -> dict[str, Any]:
+        """A schema of a data set before it is trained on; see `ruleedit.review.review`."""
+        return review(self._shelf.frame(dataset), target, features, missing_tokens).to_json()
 
     # --- models -------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from tests.serving import EDIT, ROW, TARGET, Api, Made, small_table
 CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
 #: POSTs that change nothing that an auditor asks about.
 READING = {
+    "POST /v1/datasets/{dataset}/schema",
     "POST /v1/rulesets/{ruleset}/local",
     "POST /v1/decisions/{name}",
     "POST /v1/decisions/{name}/batch",

@@ -36,6 +36,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/datasets": _EDIT,
     "GET /v1/datasets": _READ,
     "GET /v1/datasets/{dataset}": _READ,
+    "POST /v1/datasets/{dataset}/schema": _READ,
     "POST /v1/models": _EDIT,
     "GET /v1/models": _READ,
     "GET /v1/models/{model}": _READ,

@@ -96,6 +96,47 @@ class DatasetBody(Told):
     inferred: DatasetSchema = Field(alias="schema")
 
 
+class SchemaAsked(Asked):
+    """A schema to look at beside its table, before anything is trained."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"target": "decision", "missing_tokens": ["n/a"], "features": [{"name": "age"}]}]
+        }
+    )
+
+    target: Name
+    missing_tokens: Annotated[list[Annotated[str, Field(max_length=1_000)]], Field(max_length=100)] = Field(
+        default_factory=list, description="Cells that mean a missing value, beside the empty one."
+    )
+    features: Annotated[list[JsonObject], Field(min_length=1, max_length=1_000)] | None = Field(
+        default=None,
+        description="As in a schema; what one leaves out beside its name is taken from the table. Columns that aren't "
+        "here are left out of the model. null: every column but the target, as it is inferred.",
+    )
+
+
+class ColumnBody(Told):
+    """One column as it would be read."""
+
+    name: str
+    feature: dict[str, Any] | None = Field(description="Whole; null where it has a problem.")
+    problem: str | None
+    missing: int = Field(description="Rows without a value.")
+    examples: list[str]
+    notes: list[str] = Field(description="What of the table the range or the categories leave out.")
+
+
+class SchemaBody(Told):
+    """A schema beside its table."""
+
+    found: dict[str, Any] | None = Field(
+        alias="schema", description="To train with; null where a column or the target has a problem."
+    )
+    columns: list[ColumnBody]
+    problem: str | None = Field(description="What is wrong with the target, or with the columns together.")
+
+
 class GroupingAsked(Asked):
     """A sensitive column: each of its values is a group, or of a number each part between two cuts."""
 

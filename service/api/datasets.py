@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, File, Form, UploadFile
 
-from service.api.bodies import DatasetBody, PageOf
-from service.api.common import ONCE, Asking, By, Work, multipart_only, refuses
+from service.api.bodies import DatasetBody, PageOf, SchemaAsked, SchemaBody
+from service.api.common import JSON_BODY, ONCE, Asking, By, Work, multipart_only, refuses
 from service.errors import MediaRefused, TooLarge
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
@@ -44,6 +44,21 @@ def add_dataset(
     if (file.size or 0) > work.settings.most_upload:
         raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
     return work.add_dataset(file.file, name or given[:200] or "table", suffix, by=by)
+
+
+@router.post(
+    "/{dataset}/schema",
+    response_model=SchemaBody,
+    dependencies=JSON_BODY,
+    responses=refuses(400, 404, 413, 415),
+    summary="Review a schema",
+)
+def review_schema(work: Work, dataset: str, asked: SchemaAsked) -> dict[str, Any]:
+    """Look at a corrected schema beside the table before it is trained on: it changes nothing.
+
+    What is left out of a feature is filled in from the table; what is wrong is said beside its column.
+    """
+    return work.review(dataset, asked.target, asked.features, asked.missing_tokens)
 
 
 @router.get("", response_model=PageOf[DatasetBody], responses=refuses(), summary="List data sets")

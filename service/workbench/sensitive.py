@@ -49,7 +49,7 @@ class Marks:
                 found.append(Grouping(column, cuts))
         return tuple(found)
 
-    def draw(self, feature: Feature, suggested: str = "") -> None:
+    def draw(self, feature: Feature, suggested: str = "", said: str = "") -> None:
         """A box to mark a column, and for a number where it is cut."""
         name = feature.name
 
@@ -64,11 +64,15 @@ class Marks:
         with Tag("span", look="re-line", style="margin:0"):
             made = Tag("input", type="checkbox", aria_label=f"{name} is sensitive", checked=name in self.typed)
             made.on("change", lambda said: mark(str(said.args)), js_handler="(e) => emit(String(e.target.checked))")
+            if said:
+                Tag("span", said)
             cuts = None
             if feature.is_number:
-                text = self.typed.get(name, suggested)
-                cuts = Field("text", text, lambda said: self.typed.__setitem__(name, said), placeholder="cut at 30, 50",
-                             aria_label=f"Where {name} is cut", style="width:14ch")  # fmt: skip
+                with Tag("span", look="re-line", style="margin:0") as cuts:
+                    Tag("span", "cut at", "quiet small")
+                    text = self.typed.get(name, suggested)
+                    Field("text", text, lambda said: self.typed.__setitem__(name, said), placeholder="30, 50",
+                          aria_label=f"Where {name} is cut", style="width:10ch")  # fmt: skip
                 cuts.put(hidden=name not in self.typed)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
@@ -18,7 +18,8 @@ from service.store.records import FINISHED
 from service.workbench import words
 from service.workbench.actor import Actor
 from service.workbench.frame import plain
-from service.workbench.tags import Tag, button, choice, empty, link, table
+from service.workbench.review import SchemaReview
+from service.workbench.tags import Tag, button, choice, empty, link
 from service.workspace import Page, Workspace
 
 FEW = Page(100)
@@ -65,9 +66,7 @@ class New:
     workspace: Workspace
     actor: Actor
     dataset: dict[str, Any] | None = None
-    target: str = ""
-    job: str = ""
-    asked: dict[str, Any] = field(default_factory=dict)
+    favourable: str = ""
 
     def build(self) -> None:
         """Draw what comes next."""
@@ -93,46 +92,73 @@ class New:
         except RuleEditError as problem:
             self.problem.say(str(problem))
             return
-        self._review(made)
+        await self._review(made)
 
-    def _taken(self, dataset: str) -> None:
+    async def _taken(self, dataset: str) -> None:
         if dataset:
-            self._review(self.workspace.dataset(dataset))
+            await self._review(self.workspace.dataset(dataset))
 
-    def _review(self, dataset: dict[str, Any]) -> None:
+    async def _review(self, dataset: dict[str, Any]) -> None:
         """Show the columns as they were read, and ask which one the model predicts."""
         self.dataset = dataset
         self.problem.say("")
         self.more.clear()
         columns = dataset["columns"]
-        self.target = columns[-1]
+        self.columns = SchemaReview(self.workspace, dataset, self._classes)
         with self.more:
             Tag("p", f"{dataset['name']}: {words.count(dataset['rows'])} rows, {len(columns)} columns.")
-            rows = [(f["name"], f["kind"], _range(f), "may be missing" if f["missing"] else "never missing")
-                    for f in dataset["schema"]["features"]]  # fmt: skip
-            with Tag("div", style="max-height:300px;overflow:auto", tabindex="0", role="group", aria_label="Columns"):
-                table(("column", "kind", "values", ""), rows)
             with Tag("div", look="re-line"):
                 Tag("label", "The model predicts", for_="re-target")
-                choice([(name, name) for name in columns], self.target, self._targeted, id="re-target")
+                choice([(name, name) for name in columns], self.columns.target, self.columns.aim, id="re-target")
+                self.wanted = Tag("span", look="re-line", style="margin:0")
+            self.columns.build()
+            with Tag("div", look="re-line"):
                 button("Train a model and extract rules", self._train, "re-button first")
                 _file("or bring a LightGBM model.txt…", ".txt", self._adopted, "re-button")
             self.progress = Tag("div", aria_live="polite")
+        await self.columns.load()
 
-    def _targeted(self, target: str) -> None:
-        self.target = target
+    def _classes(self, classes: list[str]) -> None:
+        """Ask which outcome people want, which the sensitive columns' groups are compared by."""
+        self.favourable = self.favourable if self.favourable in classes else ""
+        self.wanted.clear()
+        if classes:
+            with self.wanted:
+                Tag("label", "and people want", for_="re-wanted")
+                named = [(name, f"{words.shape(at)} {name}") for at, name in enumerate(classes)]
+                choice([("", "(nobody said)"), *named], self.favourable, self._want, id="re-wanted")
+
+    def _want(self, name: str) -> None:
+        self.favourable = name
+
+    async def _asked(self) -> dict[str, Any] | None:
+        """What was corrected and marked, for a training; None where something is in the way, which is said."""
+        try:
+            schema = await self.columns.whole()
+            groups = self.columns.groups(self.favourable)
+        except RuleEditError as problem:
+            self.problem.say(str(problem))
+            return None
+        if schema is None:
+            return None
+        self.problem.say("")
+        return {"schema": schema if self.columns.changed else None, "groups": groups}
 
     async def _train(self) -> None:
-        assert self.dataset is not None
-        await self._follow("Training a model", TRAIN, self.workspace.train, self.dataset["id"], self.target)
+        asked = await self._asked()
+        if asked is not None and self.dataset is not None:
+            given = (self.dataset["id"], self.columns.target)
+            await self._follow("Training a model", self.workspace.train, *given, **asked)
 
     async def _adopted(self, event: UploadEventArguments) -> None:
-        assert self.dataset is not None
         content = io.BytesIO(await event.file.read())
-        await self._follow("Checking the model", TRAIN, self.workspace.adopt, content, self.dataset["id"], self.target)
+        asked = await self._asked()
+        if asked is not None and self.dataset is not None:
+            given = (content, self.dataset["id"], self.columns.target)
+            await self._follow("Checking the model", self.workspace.adopt, *given, **asked)
 
-    async def _follow(self, said: str, route: str, submit: Callable[..., Any], *given: Any) -> None:
-        result = await self._done(said, route, submit, *given)
+    async def _follow(self, said: str, submit: Callable[..., Any], *given: Any, **more: Any) -> None:
+        result = await self._done(said, TRAIN, submit, *given, **more)
         if result is not None:
             found = await self._done(
                 "Extracting rules", EXTRACT, self.workspace.extract, result["model"], max_clauses=CLAUSES
@@ -190,12 +216,3 @@ def _file(text: str, accepted: str, arrived: Callable[[UploadEventArguments], An
     made = Tag("button", text, look, type="button")
     # In the browser: a file dialog opens only at somebody's own press.
     made.on("click", js_handler=f"() => document.querySelector('#c{upload.id} input[type=file]').click()")
-
-
-def _range(feature: dict[str, Any]) -> str:
-    if feature["kind"] in ("numeric", "integer"):
-        low, high = feature.get("low"), feature.get("high")
-        return "" if low is None or high is None else f"{words.number(low)} to {words.number(high)}"
-    values = feature.get("categories", ["false", "true"])
-    more = f" and {len(values) - 8} more" if len(values) > 8 else ""
-    return ", ".join(values[:8]) + more

@@ -58,3 +58,56 @@ def test_sensitive_columns_are_marked_and_a_group_left_behind_is_warned_of(windo
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_role("heading", name=re.compile("whose decision changes"))).to_be_visible()
     window.shoot("behind-rows")
+
+
+def test_columns_are_corrected_before_training(window: Window, bench: Bench) -> None:
+    """A kind, a range, values, missing cells and what is left out: each problem beside its column, then the model."""
+    lines = ["customer,age,plan,city,ok"]
+    lines += [
+        f"c{i},{'?' if i % 9 == 0 else 20 + i % 50},{1 + i % 3},{'abc'[i % 3]},{'yes' if i % 50 > 20 else 'no'}"
+        for i in range(600)
+    ]
+    page = window.open("/")
+    page.locator("input[type=file]").first.set_input_files(
+        files=[{"name": "plans.csv", "mimeType": "text/csv", "buffer": "\n".join(lines).encode()}]
+    )
+    expect(page.get_by_text("plans.csv: 600 rows, 5 columns")).to_be_visible()
+    page.get_by_role("checkbox", name="Use customer").uncheck()
+    age = page.get_by_role("article", name="Column age")
+    expect(age.get_by_role("combobox")).to_have_value("categorical")
+    age.get_by_role("combobox").select_option("integer")
+    expect(age.get_by_role("alert")).to_contain_text("'?' is no number")
+    page.get_by_role("button", name="Train a model").click()
+    expect(page.get_by_role("alert").filter(has_text="Correct what is said beside age")).to_be_visible()
+    page.get_by_label("These cells mean a missing value too").fill("?")
+    page.get_by_label("These cells mean a missing value too").press("Tab")
+    expect(age.get_by_label("age to", exact=True)).to_have_value("69")
+    age.get_by_label("age to", exact=True).fill("old")
+    age.get_by_label("age to", exact=True).press("Tab")
+    expect(age.get_by_role("alert")).to_contain_text("'old' is no number")
+    age.get_by_label("age to", exact=True).fill("120")
+    age.get_by_label("age to", exact=True).press("Tab")
+    expect(age.get_by_role("alert")).to_have_count(0)
+    plan = page.get_by_role("article", name="Column plan")
+    plan.get_by_role("combobox").select_option("categorical")
+    expect(plan.get_by_text("1, 2, 3")).to_be_visible()
+    plan.get_by_role("checkbox", name="plan may be missing").uncheck()
+    page.get_by_role("button", name="Edit the values of city").click()
+    page.get_by_role("textbox", name="The values of city").fill("a\nb")
+    page.get_by_role("textbox", name="The values of city").press("Tab")
+    expect(page.get_by_text("200 rows hold a value that isn't listed")).to_be_visible()
+    page.get_by_role("checkbox", name="age is sensitive").check()
+    page.get_by_label("and people want").select_option("yes")
+    settle(page)
+    window.shoot("review")
+    page.get_by_role("button", name="Train a model").click()
+    page.wait_for_url("**/rules", timeout=60_000)
+    model = bench.api.get("/v1/models").json()["items"][0]
+    features = {one["name"]: one for one in model["schema"]["features"]}
+    assert set(features) == {"age", "plan", "city"}
+    assert features["age"] == {"name": "age", "kind": "integer", "missing": True, "low": 20.0, "high": 120.0}
+    assert (features["plan"]["kind"], features["plan"]["missing"]) == ("categorical", False)
+    assert features["city"]["categories"] == ["a", "b"]
+    assert model["schema"]["missing_tokens"] == ["?"]
+    assert model["groups"]["favourable"] == "yes"
+    assert [one["column"] for one in model["groups"]["columns"]] == ["age"]
