@@ -8,15 +8,19 @@ from collections.abc import Callable
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from ruleedit.errors import Cancelled, NoRows, Refused
+from ruleedit.graft.force import slope
 from ruleedit.graft.text import cut
+from ruleedit.matching import Matrix
 from ruleedit.models import Background, TableModel, outcomes
 from ruleedit.retrain import Answers, Effect, Point, Retrained, effect, lightgbm_trainer, retrain
-from ruleedit.retrain.continuation import Lesson, Settings, continue_boosting, start_scores
+from ruleedit.retrain.continuation import Grown, Pull, Settings, continue_boosting
 from ruleedit.retrain.contrast import edges
 from ruleedit.retrain.objective import held_by_asking
+from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, probabilities
 from ruleedit.training import stratified_quarter
 from tests.retraining import MIXED, Case, Fixed, ask, case, loans_case, mixed_answers, mixed_rows
 
@@ -52,6 +56,14 @@ def mixed_case(*texts: str, rows: int = 1_200, share: float = 0.0) -> Case:
     """A three-class table with missing values, whole numbers and categories."""
     table = mixed_rows(rows)
     return case(MIXED, table, mixed_answers(table), *texts, share=share)
+
+
+class Never(Goal):
+    """A goal that is never reached."""
+
+    def __call__(self, found: npt.NDArray[np.float64]) -> tuple[bool, npt.NDArray[np.bool_]]:
+        """Go on."""
+        return False, super().__call__(found)[1]
 
 
 @pytest.fixture(scope="module")
@@ -178,16 +190,24 @@ class TestTheFile:
 
 
 class TestContinuation:
+    @pytest.mark.parametrize("soft_or_lift", [Soft, Lift])
     @pytest.mark.parametrize("make", [loans_case, lambda: mixed_case("IF x > 1 THEN yes")])
-    def test_where_the_targets_are_the_models_own_nothing_is_learned(self, make: Callable[[], Case]) -> None:
+    def test_where_the_targets_are_the_models_own_nothing_is_learned(
+        self, make: Callable[[], Case], soft_or_lift: type[Soft] | type[Lift]
+    ) -> None:
         """The gradient is exactly 0 everywhere: raw scores stay what they were, to the bit."""
         one = make()
-        scores, own = start_scores(one.model, one.rows)
+        scores = one.model.raw_score(one.rows)
+        own = probabilities(scores, slope(one.model.file))
         np.testing.assert_allclose(own, one.model.proba(one.rows), atol=1e-12)
-        lesson = Lesson(one.rows, own, scores, np.ones(len(own), dtype=bool))
+        nobody, everybody = np.full(len(own), -1), np.ones(len(own), dtype=bool)
+        lesson = Lesson(one.rows, own, scores, everybody, nobody, ~everybody)
+        pull = soft_or_lift(lesson, slope(one.model.file), Never(lesson, slope(one.model.file), one.model.thresholds))
         known = edges(one.feedback, Background.of(one.rows, one.answers, one.model.schema))
-        after = continue_boosting(one.model, lesson, Settings(known, True, trees=5))
-        np.testing.assert_array_equal(after.raw_score(one.held_out), one.model.raw_score(one.held_out))
+        blocks, _ = continue_boosting(one.model, one.rows, scores, pull, Settings(known, True, trees=5))
+        after = Grown(one.model).more(blocks)
+        assert (after.gain(one.held_out) == 0.0).all()
+        np.testing.assert_array_equal(after.model.raw_score(one.held_out), one.model.raw_score(one.held_out))
 
     def test_a_random_forest_is_refused(self, policy: Case) -> None:
         """It averages its trees."""
@@ -225,13 +245,12 @@ class TestTheRows:
         self, mixed: Case, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Row by row, generated or given."""
-        lesson = self.taught(mixed, monkeypatch)[0]
-        held = held_by_asking(mixed.feedback, lesson.rows)
-        np.testing.assert_array_equal(
-            lesson.targets[held >= 0].argmax(axis=1), mixed.feedback.outcome_codes()[held[held >= 0]]
-        )
-        np.testing.assert_allclose(lesson.targets[held < 0], mixed.model.proba(lesson.rows[held < 0]), atol=1e-12)
-        np.testing.assert_array_equal(lesson.anchors, held < 0)
+        for place, lesson in zip((2, 1, 0), self.taught(mixed, monkeypatch), strict=True):
+            own = held_by_asking(mixed.feedback, lesson.rows) == place
+            assert own.any()
+            assert (lesson.targets[own].argmax(axis=1) == mixed.feedback.outcome_codes()[place]).all()
+            np.testing.assert_array_equal(lesson.anchors, ~own)
+            np.testing.assert_array_equal(lesson.targets[~own], probabilities(lesson.scores[~own], 1.0))
 
     def test_no_validation_row_is_taught(self, policy: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         """What the stopping looks at is in no lesson, and held-out rows aren't given at all."""
@@ -245,11 +264,12 @@ class TestTheRows:
         """The lessons of a retraining."""
         lessons: list[Lesson] = []
 
-        def noted(model: TableModel, lesson: Lesson, settings: Settings) -> TableModel:
-            lessons.append(lesson)
-            return continue_boosting(model, lesson, settings)
+        class Noted(Lift):
+            def __init__(self, lesson: Lesson, factor: float, goal: Goal) -> None:
+                lessons.append(lesson)
+                super().__init__(lesson, factor, goal)
 
-        monkeypatch.setattr(MODULE, "continue_boosting", noted)
+        monkeypatch.setattr(MODULE, "Lift", Noted)
         anchor(one)
         return lessons
 
@@ -269,19 +289,19 @@ class TestTheCourse:
 
         def stop() -> bool:
             asked.append(True)
-            return len(asked) > 4
+            return len(asked) > 1
 
         with pytest.raises(Cancelled):
             anchor(policy, should_stop=stop)
 
     def test_a_target_that_is_missed_is_tried_for_again(self, policy: Case, monkeypatch: pytest.MonkeyPatch) -> None:
         """With one tree a continuation, four continuations stand one behind the other."""
-        first = Settings((), False)
 
-        def short(model: TableModel, lesson: Lesson, settings: Settings) -> TableModel:
-            return continue_boosting(model, lesson, dataclasses.replace(settings, trees=1, rate=0.05))
+        def short(
+            model: TableModel, rows: Matrix, scores: Matrix, pull: Pull, settings: Settings
+        ) -> tuple[tuple[str, ...], object]:
+            return continue_boosting(model, rows, scores, pull, dataclasses.replace(settings, trees=1, rate=0.05))
 
-        assert first.trees > 1
         monkeypatch.setattr(MODULE, "continue_boosting", short)
         result = anchor(policy)
         assert (result.trainings, result.stopped) == (4, "iterations")

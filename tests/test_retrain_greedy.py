@@ -198,7 +198,7 @@ class TestPromise:
             assert (policy.feedback.assign(rows[len(training) :]) >= 0).all()
 
     def test_no_held_out_row_is_seen(self, policy: Case, changed: Retrained) -> None:
-        """The function is never given one, and asks the model in force about given rows alone."""
+        """The function is never given one, and asks the model in force about given rows and probe rows alone."""
         seen: list[Matrix] = []
 
         class Watched(Fixed):
@@ -210,7 +210,9 @@ class TestPromise:
         frote(policy.rows, policy.answers, policy.feedback, policy.trainer, model=Watched(schema), iterations=1)
         validation = stratified_quarter(policy.answers, 0)
         assert len(seen) == 1
-        assert np.array_equal(seen[0], policy.rows[validation], equal_nan=True)
+        given, probes = seen[0][: len(validation)], seen[0][len(validation) :]
+        assert np.array_equal(given, policy.rows[validation], equal_nan=True)
+        assert (policy.feedback.assign(probes) == 0).all()
 
     def test_no_synthetic_row_is_accepted_by_itself(self, policy: Case) -> None:
         """Probe rows measure a rule without validation rows; none of them is ever trained on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,16 @@ class Pieces:
     tail: bytes
 
     @property
+    def blocks(self) -> tuple[bytes, ...]:
+        """The trees one by one."""
+        ends = itertools.accumulate(self.sizes)
+        return tuple(self.trees[end - size : end] for end, size in zip(ends, self.sizes, strict=True))
+
+    def of(self, blocks: Sequence[bytes]) -> Pieces:
+        """The same file with other trees."""
+        return Pieces(self.head, tuple(map(len, blocks)), b"".join(blocks), self.tail)
+
+    @property
     def text(self) -> str:
         """The pieces put together."""
         sizes = " ".join(map(str, self.sizes)).encode()
@@ -29,7 +40,12 @@ class Pieces:
 
 def cut(file: ModelFile) -> Pieces:
     """Cut a file that passed `read_model` into its pieces."""
-    data = file.text.encode()
+    return cut_text(file.text)
+
+
+def cut_text(text: str) -> Pieces:
+    """Cut a text into its pieces that `read_model` would accept, without reading it again."""
+    data = text.encode()
     start = data.index(b"\nTree=") + 1
     found = _SIZES.search(data, 0, start)
     assert found is not None, "read_model needs tree_sizes"
@@ -41,6 +57,4 @@ def cut(file: ModelFile) -> Pieces:
 def with_trees(file: ModelFile, blocks: Sequence[str]) -> str:
     """The file's text with more trees behind its own and ``tree_sizes``, which count bytes, made longer."""
     pieces = cut(file)
-    data = [block.encode() for block in blocks]
-    sizes = (*pieces.sizes, *map(len, data))
-    return Pieces(pieces.head, sizes, b"".join((pieces.trees, *data)), pieces.tail).text
+    return pieces.of((*pieces.blocks, *(block.encode() for block in blocks))).text

@@ -1,9 +1,8 @@
-"""Continued boosting: more trees behind a LightGBM model's own, learned from rows with soft targets.
+"""Continued boosting: more trees behind a LightGBM model's own, learned from rows.
 
-The model's raw score is where boosting starts, and the targets are probabilities. Where a row's
-target is the model's own probability the gradient is exactly zero at the start, so such a row
-pulls only at what a tree does to it by mistake. The result is one plain LightGBM file: the
-model's own bytes with the new trees behind its trees, under its own objective.
+The model's raw score is where boosting starts; `ruleedit.retrain.pulls` says where it is to go.
+The result is one plain LightGBM file: the model's own bytes with the new trees behind its trees,
+under its own objective.
 """
 
 from __future__ import annotations
@@ -13,27 +12,23 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from ruleedit.errors import Refused
 from ruleedit.graft.force import slope
-from ruleedit.graft.text import cut, with_trees
+from ruleedit.graft.text import cut_text, with_trees
 from ruleedit.graft.trees import threshold
-from ruleedit.matching import Mask, Matrix
-from ruleedit.modelfile import check_classifier, read_model
+from ruleedit.matching import Matrix
+from ruleedit.modelfile import check_classifier
 from ruleedit.models import Reals, TableModel
 from ruleedit.retrain.contrast import Edges
+from ruleedit.retrain.pulls import LEAST_CURVATURE, probabilities
+from ruleedit.schema import Schema
 
-#: No row asks for more than this at once, in units of raw score, before the learning rate: where a model is all but
-#: certain of another class the curvature is next to nothing, and Newton's step next to infinite.
-LARGEST_STEP = 6.0
-#: The curvature of an anchor is at least this, so that rows of which the model is certain hold a leaf back too.
-ANCHOR_CURVATURE = 0.02
-#: And of any row: LightGBM guesses the rows of a leaf from its curvature, and from next to nothing it guesses wrong.
-LEAST_CURVATURE = 1e-3
 #: A category may stand alone, and a leaf hold one row: what an edge separates is not smoothed over. (With
 #: LightGBM's defaults agreement was 0.946 for five rules on Adult that no training row was in.)
 PARAMETERS = {
@@ -43,8 +38,7 @@ PARAMETERS = {
     "min_data_per_group": 1,
     "cat_smooth": 1.0,
     "cat_l2": 0.0,
-    "lambda_l2": 0.1,
-    "max_cat_to_onehot": 64,
+    "max_cat_to_onehot": 4,
     "max_cat_threshold": 256,
     "feature_pre_filter": False,
     "enable_bundle": False,
@@ -59,18 +53,8 @@ ONE_THREAD = 50_000
 MOST_BOUNDS = 250
 
 
-@dataclass(frozen=True, eq=False)
-class Lesson:
-    """What is taught: encoded ``rows`` (n, features) with ``targets`` (n, classes), rows of probabilities.
-
-    ``scores`` are the raw scores that boosting starts from, as `TableModel.raw_score` gives them;
-    ``anchors`` (n,) are the rows that are to stay as they are.
-    """
-
-    rows: Matrix
-    targets: Reals
-    scores: Reals
-    anchors: Mask
+#: Of raw scores, the gradient and the curvature of each row, in their shape; None where no more trees are needed.
+Pull: TypeAlias = Callable[[Reals], tuple[Reals, Reals] | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,9 +62,8 @@ class Settings:
     """How boosting goes on.
 
     Only the features of ``edges`` are split, and only at the bounds there, unless ``everywhere``:
-    then every feature is, and LightGBM's own bins stand beside the bounds. ``enough`` is asked for
-    the present probabilities (n, classes) before each iteration and says whether to stop;
-    ``check_stop`` may end it with an error of its own.
+    then every feature is, and LightGBM's own bins stand beside the bounds. ``check_stop``
+    is called before each iteration and may end it with an error of its own.
     """
 
     edges: Sequence[Edges]
@@ -89,9 +72,77 @@ class Settings:
     leaves: int = 63
     least_rows: int = 1
     rate: float = 0.5
+    shrinkage: float = 0.1
     seed: int = 0
-    enough: Callable[[Reals], bool] = field(default=lambda probabilities: False)
     check_stop: Callable[[], None] = field(default=lambda: None)
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A LightGBM model with trees added to it, as blocks of text; a `Model`.
+
+    The added trees are asked apart, so whatever a row's raw score was ``before`` is worked out
+    once: for a matrix that is asked again and again it is remembered in ``known``. The sum is that
+    of the whole file's leaves, rounded in another order.
+    """
+
+    before: TableModel
+    added: tuple[str, ...] = ()
+    known: dict[int, tuple[Matrix, Reals]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, before: Grown, whole: TableModel) -> Grown:
+        """The model whose file is ``whole``'s, which begins with ``before``'s own trees."""
+        blocks = cut_text(whole.text).blocks[len(before.before.file.trees) :]
+        return dataclasses.replace(before, added=tuple(block.decode() for block in blocks))
+
+    @property
+    def schema(self) -> Schema:
+        """The schema of the model before."""
+        return self.before.schema
+
+    @property
+    def thresholds(self) -> tuple[float, ...]:
+        """The thresholds of the model before."""
+        return self.before.thresholds
+
+    @cached_property
+    def model(self) -> TableModel:
+        """The two as one model: its own bytes with the added trees behind its trees."""
+        if not self.added:
+            return self.before
+        return dataclasses.replace(self.before, text=with_trees(self.before.file, self.added))
+
+    @cached_property
+    def _alone(self) -> Any:
+        """The ``lightgbm.Booster`` of the added trees."""
+        import lightgbm
+
+        own = cut_text(self.before.text)
+        return lightgbm.Booster(model_str=own.of([block.encode() for block in self.added]).text)
+
+    def more(self, blocks: Sequence[str]) -> Grown:
+        """It with more trees, whose blocks may be numbered anyhow."""
+        first = len(self.before.file.trees) + len(self.added)
+        numbered = (f"Tree={number}\n" + block.split("\n", 1)[1] for number, block in enumerate(blocks, start=first))
+        return dataclasses.replace(self, added=(*self.added, *numbered))
+
+    def start(self, rows: Matrix) -> Reals:
+        """The raw scores of the model before; the same matrix is asked once."""
+        if id(rows) not in self.known:
+            self.known[id(rows)] = (rows, self.before.raw_score(rows))
+        return self.known[id(rows)][1]
+
+    def gain(self, rows: Matrix) -> Reals:
+        """What the added trees add to the raw scores."""
+        wide = self.before.file.num_class
+        if not self.added or not len(rows):
+            return np.zeros(len(rows) if wide == 1 else (len(rows), wide))
+        return raw_scores(self._alone, self.before.encode_for_file(rows))
+
+    def proba(self, rows: Matrix) -> Reals:
+        """The probabilities of encoded rows (n, features); shape (n, classes)."""
+        return probabilities(self.start(rows) + self.gain(rows), slope(self.before.file))
 
 
 def check_continuable(model: TableModel) -> None:
@@ -101,32 +152,34 @@ def check_continuable(model: TableModel) -> None:
         raise Refused("a random forest averages its trees, so none can be added; retrain it with 'adaptive'")
 
 
-def continue_boosting(model: TableModel, lesson: Lesson, settings: Settings) -> TableModel:
-    """The model with trees added that move its answers towards the lesson's targets.
+def continue_boosting(
+    model: TableModel, rows: Matrix, scores: Reals, pull: Pull, settings: Settings
+) -> tuple[tuple[str, ...], Any]:
+    """Learn trees that move a model's ``scores`` of encoded ``rows`` (n, features) the way they pull.
 
-    Raises `Refused` as `check_continuable` does, and whatever ``check_stop`` raises.
+    Returns the trees as blocks of a model file and the ``lightgbm.Booster`` that
+    has them, None where there is none. Raises whatever ``check_stop`` raises.
     """
-    check_continuable(model)
-    first = len(model.file.trees)
-    blocks = [_renumbered(block, first + place) for place, block in enumerate(_learn(model, lesson, settings))]
-    return dataclasses.replace(model, text=with_trees(model.file, blocks)) if blocks else model
-
-
-def _learn(model: TableModel, lesson: Lesson, settings: Settings) -> list[str]:
-    """Boost and return the new trees' blocks."""
     import lightgbm
 
     with tempfile.TemporaryDirectory() as folder:
-        parameters = _parameters(model, settings, Path(folder), len(lesson.rows))
+        parameters = _parameters(model, settings, Path(folder), len(rows))
         data = lightgbm.Dataset(
-            _shown(model, lesson.rows, settings),
-            np.zeros(len(lesson.rows)),
-            init_score=lesson.scores,
+            _shown(model, rows, settings),
+            np.zeros(len(rows)),
+            init_score=scores,
             categorical_feature=[place for place, f in enumerate(model.schema.features) if f.kind == "categorical"],
             params=parameters,
         ).construct()
         booster = lightgbm.Booster(parameters, data)
-    objective = _Objective(lesson, slope(model.file), settings)
+
+    def objective(scores: Reals, data: Any) -> tuple[Reals, Reals]:
+        settings.check_stop()
+        pulls = pull(scores)
+        if pulls is None:
+            raise _EnoughError
+        return pulls
+
     finished, trees = False, 0
     while not finished and trees < settings.trees:
         try:
@@ -135,54 +188,17 @@ def _learn(model: TableModel, lesson: Lesson, settings: Settings) -> list[str]:
             break
         trees += 1
     if not trees:
-        return []
-    pieces = cut(read_model(booster.model_to_string()))
-    ends = np.cumsum(pieces.sizes)
-    return [pieces.trees[end - size : end].decode() for end, size in zip(ends, pieces.sizes, strict=True)]
+        return (), None
+    return tuple(block.decode() for block in cut_text(booster.model_to_string()).blocks), booster
+
+
+def raw_scores(booster: Any, shown: Matrix) -> Reals:
+    """A booster's raw scores of rows with the numbers that the file expects."""
+    return np.asarray(booster.predict(shown, raw_score=True, num_threads=1), dtype=np.float64)
 
 
 class _EnoughError(Exception):
     """The scores so far need no more trees."""
-
-
-class _Objective:
-    """Cross-entropy against soft targets; LightGBM calls it with the scores before each iteration."""
-
-    def __init__(self, lesson: Lesson, factor: float, settings: Settings) -> None:
-        self.targets, self.factor, self.settings = lesson.targets, factor, settings
-        self.least = np.where(lesson.anchors, ANCHOR_CURVATURE, LEAST_CURVATURE)[:, None]
-
-    def __call__(self, scores: Reals, data: Any) -> tuple[Reals, Reals]:
-        """The gradient and the curvature of each row, in the shape of the scores."""
-        self.settings.check_stop()
-        found = probabilities(scores, self.factor)
-        if self.settings.enough(found):
-            raise _EnoughError
-        gradient = found - self.targets
-        curvature = np.maximum(found * (1.0 - found), np.maximum(np.abs(gradient) / LARGEST_STEP, self.least))
-        if scores.ndim == 1:
-            gradient, curvature = gradient[:, 1], curvature[:, 1]
-        return self.factor * gradient, self.factor**2 * curvature
-
-
-def probabilities(scores: Reals, factor: float) -> Reals:
-    """The probabilities (n, classes) of raw scores: (n,) by the logistic function of ``factor`` times the score, (n,
-    classes) by softmax.
-    """
-    if scores.ndim == 2:
-        grown = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(grown / grown.sum(axis=1, keepdims=True))
-    # The smaller of the two is worked out, never one less the larger: exp overflows on the other side.
-    small = np.exp(-factor * np.abs(scores))
-    small = small / (1.0 + small)
-    second = np.where(scores < 0.0, small, 1.0 - small)
-    return np.column_stack([1.0 - second, second])
-
-
-def start_scores(model: TableModel, rows: Matrix) -> tuple[Reals, Reals]:
-    """The model's raw scores of encoded rows, and the probabilities that these mean here."""
-    scores = model.raw_score(rows)
-    return scores, probabilities(scores, slope(model.file))
 
 
 def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) -> dict[str, Any]:
@@ -204,6 +220,7 @@ def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) 
         "num_leaves": settings.leaves,
         "min_data_in_leaf": settings.least_rows,
         "learning_rate": settings.rate,
+        "lambda_l2": settings.shrinkage,
         "seed": settings.seed,
         "num_threads": 1 if rows <= ONE_THREAD else 0,
         "forcedbins_filename": str(path),
@@ -218,7 +235,3 @@ def _shown(model: TableModel, rows: Matrix, settings: Settings) -> Matrix:
         named = {edge.place for edge in settings.edges}
         shown[:, [place for place in range(shown.shape[1]) if place not in named]] = 0.0
     return shown
-
-
-def _renumbered(block: str, number: int) -> str:
-    return f"Tree={number}\n" + block.split("\n", 1)[1]

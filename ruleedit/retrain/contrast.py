@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ruleedit.feedback import Feedback
+from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background
 from ruleedit.regions import Box, NumberSet, TextSet, ValueSet, after, before
@@ -39,18 +39,21 @@ class Edges:
     observed: Column = field(repr=False)
 
     def draw(self, count: int, rng: np.random.Generator) -> Column:
-        """Values of both kinds; shape (count,)."""
-        drawn = rng.choice(self.values, size=count)
+        """Values of both kinds, those at the edges in turn so that none is left out; shape (count,)."""
+        drawn = rng.permutation(np.resize(rng.permutation(self.values), count))
         if len(self.observed):
             seen = rng.random(count) >= AT_AN_EDGE
             drawn[seen] = rng.choice(self.observed, size=int(seen.sum()))
         return drawn
 
 
-def edges(feedback: Feedback, background: Background) -> tuple[Edges, ...]:
-    """The edges of every feature that a feedback rule names, in schema order."""
+def edges(feedback: Feedback, background: Background, rules: Sequence[int] | None = None) -> tuple[Edges, ...]:
+    """The edges of every feature that one of the feedback rules at the places ``rules`` (None: any) names.
+
+    In schema order.
+    """
     named: dict[str, list[ValueSet]] = {}
-    for box in _boxes(feedback):
+    for box in _boxes(feedback.rules if rules is None else [feedback.rules[place] for place in rules]):
         for name, values in box.sets:
             named.setdefault(name, []).append(values)
     schema = feedback.schema
@@ -61,9 +64,9 @@ def edges(feedback: Feedback, background: Background) -> tuple[Edges, ...]:
     )
 
 
-def _boxes(feedback: Feedback) -> Iterator[Box]:
+def _boxes(rules: Sequence[FeedbackRule]) -> Iterator[Box]:
     """Every box that says where a rule's rows end; the rules that ask nothing take rows from those behind them."""
-    for rule in feedback:
+    for rule in rules:
         for part in rule.region.parts:
             yield part.box
             yield from part.holes

@@ -60,11 +60,21 @@ class Course:
     """The state of one retraining.
 
     ``most`` is the most trainings, ``bases`` the most base rows a rule, ``measured`` the most rows
-    of the validation part (drawn at random, None: all) that models are measured on.
+    of the validation part (drawn at random, None: all) that models are measured on, ``asked`` what
+    answers as the model in force does (None: that itself).
     """
 
-    def __init__(self, task: Task, *, most: int, bases: int = MOST_BASES, measured: int | None = None) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        most: int,
+        bases: int = MOST_BASES,
+        measured: int | None = None,
+        asked: Model | None = None,
+    ) -> None:
         self.task = task
+        self.asked = asked or task.model
         self.most = most
         self.bases = bases
         self.rng = np.random.default_rng(task.seed)
@@ -137,7 +147,7 @@ class Course:
                 measured = f"agreement is measured on {len(probes)} generated rows beside {count} validation rows"
                 self._note(place, measured if len(probes) else "no row that the schema allows can be generated")
         every = np.concatenate(rows)
-        before = None if task.model is None else outcomes(task.model, task.rows[validation])
+        before = None if self.asked is None else outcomes(self.asked, every)[: len(validation)]
         return Evidence(
             rows=every,
             held=held_by_asking(task.feedback, every),

@@ -74,6 +74,14 @@ class Generator:
         """Encoded ``rows`` (n, features) with as little drawn anew as it takes that the rule holds them."""
         return self._held(rule, rows, lambda left: rows[left])
 
+    def within(self, box: Box, rows: Matrix) -> Matrix:
+        """Encoded ``rows`` (n, features) with as little drawn anew as it takes that the box holds them.
+
+        None where the schema leaves the box no row.
+        """
+        columns = box_columns(box, self.schema, self._seen)
+        return rows[:0] if box.is_empty or columns is None else constrain(rows, columns, self.rng)
+
     def _held(self, rule: int, homes: Matrix, draw: Callable[[Indices], Matrix]) -> Matrix:
         """Rows that the rule holds, of what ``draw`` gives for their numbers; ``homes`` are where they come from."""
         made = np.empty(homes.shape)

@@ -1,0 +1,162 @@
+"""What continued boosting pulls at: each row's gradient and curvature before each iteration, and when to stop.
+
+Two kinds. Towards a class (`Lift`) a row asks for as much raw score as it lacks, and for nothing
+once it is decided so by a margin; rows outside ask to be left where they are. So one leaf that
+holds a region gives all of it what its most reluctant row needs, in few trees. Towards a
+distribution (`Soft`) rows pull by cross-entropy against soft targets, from either side. In both
+the gradient of a row outside is exactly zero at the start: it pulls only at what a tree does to
+it by mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ruleedit.matching import Indices, Mask, Matrix
+from ruleedit.models import Reals, outcome_codes
+
+#: A row has learned its target when it is decided so and its distance (total variation) is at most this.
+NEAR_CLASS, NEAR_DISTRIBUTION = 0.1, 0.05
+#: A lesson is learned to more than that: where one counterexample lies others are near.
+NEAR_LESSON = 0.01
+#: Boosting stops when at least this share of the rows inside has learned its target and no more outside is changed.
+LEARNED, CHANGED = 0.9995, 0.0002
+#: Towards a distribution no row asks for more than this at once, in units of raw score, before the learning rate:
+#: where a model is all but certain of another class the curvature is next to nothing, and Newton's step next to
+#: infinite.
+LARGEST_STEP = 6.0
+#: The curvature of an anchor is at least this, so that rows of which the model is certain hold a leaf back too.
+ANCHOR_CURVATURE = 0.02
+#: And of any row: LightGBM guesses the rows of a leaf from its curvature, and from next to nothing it guesses wrong.
+LEAST_CURVATURE = 1e-3
+#: Nothing lacks more score than this: exp(-746) is 0.
+MOST_LACKING = 750.0
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """What is taught: encoded ``rows`` (n, features) with ``targets`` (n, classes), rows of probabilities.
+
+    ``scores`` are the raw scores that boosting starts from, as `TableModel.raw_score` gives them;
+    ``anchors`` (n,) are the rows that are to stay as they are. ``wanted`` (n,) is the class that is
+    looked for, -1 where none is; ``must`` (n,) are the rows each of which is to be learned.
+    """
+
+    rows: Matrix
+    targets: Reals
+    scores: Reals
+    anchors: Mask
+    wanted: Indices
+    must: Mask
+
+
+class Goal:
+    """Whether the rows of a lesson have learned their targets and nothing else has changed.
+
+    ``factor`` is the slope of the model's logistic function, ``thresholds`` say what its
+    probabilities decide.
+    """
+
+    def __init__(self, lesson: Lesson, factor: float, thresholds: tuple[float, ...]) -> None:
+        self.targets, self.inside, self.thresholds = lesson.targets, lesson.wanted >= 0, thresholds
+        own = outcome_codes(probabilities(lesson.scores, factor), thresholds)
+        self.codes = np.where(self.inside, lesson.wanted, own)
+        self.must = lesson.must & self.inside
+        certain = lesson.targets.max(axis=1, initial=0.0) == 1.0
+        self.near = np.where(certain, np.where(lesson.must, NEAR_LESSON, NEAR_CLASS), NEAR_DISTRIBUTION)
+
+    def __call__(self, found: Reals) -> tuple[bool, Mask]:
+        """Whether it is reached by probabilities (n, classes), and the rows (n,) that have learned their target."""
+        right = outcome_codes(found, self.thresholds) == self.codes
+        learned = right & (np.abs(found - self.targets).sum(axis=1) / 2.0 <= self.near)
+        reached = (
+            _mean(~right[~self.inside]) <= CHANGED
+            and _mean(~learned[self.inside]) <= 1.0 - LEARNED
+            and bool(learned[self.must].all())
+        )
+        return reached, learned
+
+
+class Soft:
+    """Cross-entropy against soft targets."""
+
+    def __init__(self, lesson: Lesson, factor: float, goal: Goal) -> None:
+        self.targets, self.factor, self.goal = lesson.targets, factor, goal
+        self.least = np.where(lesson.anchors, ANCHOR_CURVATURE, LEAST_CURVATURE)[:, None]
+
+    def __call__(self, scores: Reals) -> tuple[Reals, Reals] | None:
+        """The gradient and the curvature of each row, in the shape of the scores; None where the goal is reached."""
+        found = probabilities(scores, self.factor)
+        if self.goal(found)[0]:
+            return None
+        gradient = found - self.targets
+        curvature = np.maximum(found * (1.0 - found), np.maximum(np.abs(gradient) / LARGEST_STEP, self.least))
+        if scores.ndim == 1:
+            gradient, curvature = gradient[:, 1], curvature[:, 1]
+        return self.factor * gradient, self.factor**2 * curvature
+
+
+class Lift:
+    """As much score for each row towards its target's class as the most reluctant row lacks, with a margin.
+
+    All rows inside ask for the same, so a tree has nothing to tell them apart by, and splits at
+    the regions' edges alone. After the first tree those that have learned their class ask for no more.
+    """
+
+    def __init__(self, lesson: Lesson, factor: float, goal: Goal) -> None:
+        self.start, self.factor, self.goal = lesson.scores, factor, goal
+        self.rows = np.flatnonzero(~lesson.anchors)
+        self.codes = lesson.targets.argmax(axis=1)[self.rows]
+        thresholds = np.array(goal.thresholds)
+        others = np.array([np.delete(thresholds, place).min() for place in range(len(thresholds))])
+        needed = np.maximum(1.0 - goal.near[self.rows], (thresholds / (thresholds + others))[self.codes])
+        # Half-way between what is needed and certainty.
+        self.aim = np.log1p(needed) - np.log1p(-needed)
+        self.begun = False
+
+    def __call__(self, scores: Reals) -> tuple[Reals, Reals] | None:
+        """The gradient and the curvature of each row, in the shape of the scores; None where the goal is reached."""
+        reached, learned = self.goal(probabilities(scores, self.factor))
+        if reached:
+            return None
+        asks = ~learned[self.rows] | (not self.begun)
+        self.begun = True
+        gradient, curvature = scores - self.start, np.ones_like(scores)
+        lacking = self.aim - self._margins(scores[self.rows])
+        pull = np.where(asks, np.clip(lacking.max(initial=0.0, where=asks), 0.0, MOST_LACKING) / self.factor, 0.0)
+        weight = np.where(asks, 1.0, LEAST_CURVATURE)
+        if scores.ndim == 1:
+            gradient[self.rows], curvature[self.rows] = np.where(self.codes == 1, -pull, pull), weight
+        else:
+            gradient[self.rows], curvature[self.rows] = 0.0, LEAST_CURVATURE
+            gradient[self.rows, self.codes], curvature[self.rows, self.codes] = -pull, weight
+        return gradient, curvature
+
+    def _margins(self, scores: Reals) -> Reals:
+        """The log odds of the class of each of its rows."""
+        if scores.ndim == 1:
+            return np.asarray(self.factor * scores * np.where(self.codes == 1, 1.0, -1.0))
+        places = np.arange(len(scores))
+        own, others = scores[places, self.codes], scores.copy()
+        others[places, self.codes] = -np.inf
+        return np.asarray(own - np.logaddexp.reduce(others, axis=1))
+
+
+def probabilities(scores: Reals, factor: float) -> Reals:
+    """The probabilities (n, classes) of raw scores: (n,) by the logistic function of ``factor`` times the score, (n,
+    classes) by softmax.
+    """
+    if scores.ndim == 2:
+        grown = np.exp(scores - scores.max(axis=1, keepdims=True))
+        return np.asarray(grown / grown.sum(axis=1, keepdims=True))
+    # The smaller of the two is worked out, never one less the larger: exp overflows on the other side.
+    small = np.exp(-factor * np.abs(scores))
+    small = small / (1.0 + small)
+    second = np.where(scores < 0.0, small, 1.0 - small)
+    return np.column_stack([1.0 - second, second])
+
+
+def _mean(flags: Mask) -> float:
+    return float(flags.mean()) if len(flags) else 0.0
