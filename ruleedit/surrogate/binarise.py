@@ -13,7 +13,7 @@ interval *or* missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
@@ -107,6 +107,13 @@ class NumberBins:
 
     def cost(self, allowed: Allowed) -> int:
         """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
+        return _remembered(self._costs, allowed, self._cost)
+
+    @cached_property
+    def _costs(self) -> dict[bytes, int]:
+        return {}
+
+    def _cost(self, allowed: Allowed) -> int:
         bins = np.flatnonzero(allowed[:-1])
         if not len(bins):
             return 1
@@ -213,6 +220,13 @@ class TextBins:
 
     def cost(self, allowed: Allowed) -> int:
         """Clauses as `ruleedit.regions.clause_cost` counts them; 0 where every value is allowed."""
+        return _remembered(self._costs, allowed, self._cost)
+
+    @cached_property
+    def _costs(self) -> dict[bytes, int]:
+        return {}
+
+    def _cost(self, allowed: Allowed) -> int:
         if not allowed[:-1].any():
             return 1
         inside = int(allowed[:-2].sum())
@@ -240,6 +254,15 @@ class TextBins:
 
 
 Bins: TypeAlias = NumberBins | TextBins
+
+
+def _remembered(costs: dict[bytes, int], allowed: Allowed, work_out: Callable[[Allowed], int]) -> int:
+    """The clauses of a condition: the search asks for the same ones again and again."""
+    key = allowed.tobytes()
+    found = costs.get(key)
+    if found is None:
+        found = costs[key] = work_out(allowed)
+    return found
 
 
 def _without_values(gains: Floats, has_missing: bool, most: int) -> Iterator[Option]:

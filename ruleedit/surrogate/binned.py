@@ -85,6 +85,7 @@ class Binned:
         starts = np.concatenate(([0], np.cumsum([each.size for each in self.bins]))).astype(np.int64)
         return Table(
             cells=(self.codes + starts[:-1]).astype(np.int32),
+            columns=np.ascontiguousarray(self.codes.T.astype(np.uint16)),
             starts=starts,
             kinds=np.array(kinds, dtype=np.uint8),
             has_missing=np.array([each.has_missing for each in self.bins], dtype=bool),

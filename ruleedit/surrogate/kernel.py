@@ -40,12 +40,14 @@ GONE, KEPT, CHANGED = 0, 1, 2
 class Table(NamedTuple):
     """Rows as bins: ``cells`` (n, features) is the bin of each cell, counted through all features.
 
+    ``columns`` (features, n) is the same the other way round, counted within each feature: quicker to go down.
     ``starts`` (features + 1,) says where each feature's bins begin; the last of them is that of missing
     values, before it a category's others. ``kinds``, ``has_missing``, ``has_others`` are of the features,
     ``is_single`` (a bin of one whole value) and ``cuts`` (what the model makes of the cut above it) of the bins.
     """
 
     cells: npt.NDArray[np.int32]
+    columns: npt.NDArray[np.uint16]
     starts: Places
     kinds: npt.NDArray[np.uint8]
     has_missing: Flags
@@ -69,6 +71,7 @@ _f8, _i8, _u1, _b1 = types.float64, types.int64, types.uint8, types.boolean
 _table = types.NamedTuple(
     (
         types.int32[:, ::1],
+        types.uint16[:, ::1],
         _i8[::1],
         _u1[::1],
         _b1[::1],
@@ -109,8 +112,9 @@ def mark(
 
     ``where`` is the sum of the places of the failing conditions: of a row that fails one, its place.
     """
+    here, column = allowed[table.starts[place] : table.starts[place + 1]], table.columns[place]
     for number in range(len(rows)):
-        if not allowed[table.cells[rows[number], place]]:
+        if not here[column[rows[number]]]:
             failing[number] += sign
             where[number] += sign * place
 
@@ -315,23 +319,24 @@ def better(
         changes += 1
 
 
-@compiled(_b1[::1](_table, _b1[::1], _i8[::1]))
-def held(table: Table, allowed: Flags, costs: Places) -> Flags:
-    """The rows that a rule holds; shape (n,)."""
+@compiled(_b1[::1](_table, _b1[::1], _b1[::1]))
+def held(table: Table, allowed: Flags, is_set: Flags) -> Flags:
+    """The rows that a rule with conditions on some features holds; shape (n,)."""
     mask = np.ones(len(table.cells), np.bool_)
-    for place in range(len(costs)):
-        if costs[place]:
+    for place in range(len(is_set)):
+        if is_set[place]:
+            here, column = allowed[table.starts[place] : table.starts[place + 1]], table.columns[place]
             for row in range(len(mask)):
-                mask[row] &= allowed[table.cells[row, place]]
+                mask[row] &= here[column[row]]
     return mask
 
 
-@compiled(_shorts(_table, _b1[:, ::1], _i8[:, ::1]))
-def deciding(table: Table, allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+@compiled(_shorts(_table, _b1[:, ::1], _b1[:, ::1]))
+def deciding(table: Table, allowed: npt.NDArray[np.bool_], is_set: npt.NDArray[np.bool_]) -> npt.NDArray[np.int16]:
     """The place of the rule that decides each row; one past the last where it is the default. Shape (n,)."""
     decided = np.full(len(table.cells), len(allowed), np.int16)
     for number in range(len(allowed) - 1, -1, -1):
-        mask = held(table, allowed[number], costs[number])
+        mask = held(table, allowed[number], is_set[number])
         for row in range(len(mask)):
             if mask[row]:
                 decided[row] = number
@@ -395,7 +400,7 @@ def sweep(
     rules, size = signs.shape
     below = np.full((rules, size), default, np.int16)
     for number in range(rules - 2, -1, -1):
-        mask = held(table, allowed[number + 1], costs[number + 1])
+        mask = held(table, allowed[number + 1], costs[number + 1] > 0)
         for row in range(size):
             below[number, row] = outcomes[number + 1] if mask[row] else below[number + 1, row]
     is_open, rows, worth = np.ones(size, np.bool_), np.empty(size, np.int64), np.empty(size)
@@ -422,7 +427,7 @@ def sweep(
             changed, fates[number] = True, GONE
             spent -= cost
             continue
-        mask = held(table, allowed[number], costs[number])
+        mask = held(table, allowed[number], costs[number] > 0)
         for row in range(size):
             is_open[row] &= not mask[row]
     return changed, -1

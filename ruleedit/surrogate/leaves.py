@@ -37,6 +37,23 @@ class Grown:
     members: list[Members] = field(default_factory=list)
 
 
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """A binary tree: per node the column and threshold of its split, its children (-1 at a leaf) and its class."""
+
+    feature: Indices
+    threshold: Floats
+    left: Indices
+    right: Indices
+    tops: Indices
+
+    def first(self, leaves: int) -> Tree:
+        """The tree as it was when it had so many leaves: nodes are numbered as they came, the best split first."""
+        is_later = self.left > 2 * (leaves - 1)
+        left, right = (np.where(is_later, -1, children) for children in (self.left, self.right))
+        return Tree(self.feature, self.threshold, left, right, self.tops)
+
+
 def grow_trees(data: Binned, budget: int, seed: int) -> Grown:
     """Trees of three sizes, with and without sets of categories, and a list for each of their likely defaults."""
     grown = Grown()
@@ -46,26 +63,26 @@ def grow_trees(data: Binned, budget: int, seed: int) -> Grown:
             break
         rows = spread(len(data), max(2_000, TREE_CELLS // max(1, len(columns))))
         table = np.stack([column.levels[data.columns[column.place][rows]] for column in columns], axis=1)
+        whole = _grow(table, data.answers[rows], data.weights[rows], max(3, budget + 2), seed)
         for leaves in sorted({max(3, budget // 4 + 2), budget // 2 + 2, budget + 2}):
-            tree = _grow(table, data.answers[rows], data.weights[rows], leaves, seed)
-            grown.lists.extend(_lists(_leaf_drafts(tree, columns, data), data))
-            grown.members.extend(_nodes(tree.tree_, columns, data))
+            grown.lists.extend(_lists(_leaf_drafts(whole.first(leaves), columns, data), data))
+        grown.members.extend(_nodes(whole, columns, data))
     return grown
 
 
-def _nodes(tree: Any, columns: Sequence[Column], data: Binned) -> Iterator[Members]:
+def _nodes(tree: Tree, columns: Sequence[Column], data: Binned) -> Iterator[Members]:
     """The conjunction of every node, without the missing values that only happen to go the same way."""
     stack: list[tuple[int, dict[int, Allowed]]] = [(0, {})]
     while stack:
         node, sets = stack.pop()
         yield {place: part for place, part in _present(sets) if data.bins[place].cost(part)}
-        if tree.children_left[node] < 0:
+        if tree.left[node] < 0:
             continue
         column = columns[tree.feature[node]]
         left = column.levels <= tree.threshold[node]
-        for child, inside in ((tree.children_left[node], left), (tree.children_right[node], ~left)):
+        for child, inside in ((tree.left[node], left), (tree.right[node], ~left)):
             before = sets.get(column.place, np.ones(len(left), dtype=bool))
-            stack.append((child, {**sets, column.place: before & inside}))
+            stack.append((int(child), {**sets, column.place: before & inside}))
 
 
 def _present(sets: dict[int, Allowed]) -> Iterator[tuple[int, Allowed]]:
@@ -101,41 +118,41 @@ def _ranks(place: int, bins: Bins, data: Binned, seen: Indices) -> Iterator[Colu
         yield Column(place, np.argsort(np.argsort(share, kind="stable"), kind="stable").astype(float))
 
 
-def _grow(table: Floats, answers: Any, weights: Floats, leaves: int, seed: int) -> Any:
+def _grow(table: Floats, answers: Any, weights: Floats, leaves: int, seed: int) -> Tree:
     from sklearn.tree import DecisionTreeClassifier
 
     least = 2 if len(table) < 2_000 else 5
     model = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=least, random_state=seed)
-    return model.fit(table, answers, sample_weight=weights)
+    tree = model.fit(table.astype(np.float32), answers, sample_weight=weights).tree_
+    tops = model.classes_[tree.value[:, 0, :].argmax(axis=1)]
+    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tops)
 
 
-def _leaf_drafts(model: Any, columns: Sequence[Column], data: Binned) -> list[Draft]:
+def _leaf_drafts(tree: Tree, columns: Sequence[Column], data: Binned) -> list[Draft]:
     """A draft for each leaf, or for each subtree whose leaves all say the same."""
-    tree, classes = model.tree_, model.classes_
-    tops = classes[tree.value[:, 0, :].argmax(axis=1)]
     drafts: list[Draft] = []
     stack: list[tuple[int, dict[int, Allowed]]] = [(0, {})]
     while stack:
         node, sets = stack.pop()
-        if _is_uniform(tree, node, tops):
-            drafts.extend(_sayable(int(tops[node]), sets, data))
+        if _is_uniform(tree, node):
+            drafts.extend(_sayable(int(tree.tops[node]), sets, data))
             continue
         column = columns[tree.feature[node]]
         left = column.levels <= tree.threshold[node]
-        for child, inside in ((tree.children_right[node], ~left), (tree.children_left[node], left)):
+        for child, inside in ((tree.right[node], ~left), (tree.left[node], left)):
             before = sets.get(column.place, np.ones(len(left), dtype=bool))
-            stack.append((child, {**sets, column.place: before & inside}))
+            stack.append((int(child), {**sets, column.place: before & inside}))
     return drafts
 
 
-def _is_uniform(tree: Any, node: int, tops: Any) -> bool:
+def _is_uniform(tree: Tree, node: int) -> bool:
     stack, seen = [node], set()
     while stack:
         here = stack.pop()
-        if tree.children_left[here] < 0:
-            seen.add(int(tops[here]))
+        if tree.left[here] < 0:
+            seen.add(int(tree.tops[here]))
         else:
-            stack += [tree.children_left[here], tree.children_right[here]]
+            stack += [int(tree.left[here]), int(tree.right[here])]
     return len(seen) == 1
 
 

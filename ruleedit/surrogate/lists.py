@@ -37,27 +37,21 @@ LADDERS = ((1.0,), (3.0, 1.0), (9.0, 3.0, 1.0))
 class Draft:
     """A rule in the making: a class and, by the place of the feature's bins, the allowed bins.
 
-    The arrays are never written to, so copies share them and their prices are looked up once.
+    The arrays are never written to, so copies share them.
     """
 
     outcome: int
     sets: dict[int, Allowed] = field(default_factory=dict)
-    priced: dict[int, tuple[Allowed, int]] = field(default_factory=dict, repr=False, compare=False)
     settled: tuple[Binned, npt.NDArray[np.int8], Floats] | None = field(default=None, repr=False, compare=False)
 
     def copy(self) -> Draft:
         """The same rule, free to change."""
-        return Draft(self.outcome, dict(self.sets), dict(self.priced), self.settled)
+        return Draft(self.outcome, dict(self.sets), self.settled)
 
     def price(self, place: int, bins: Sequence[Bins]) -> int:
         """The clauses of the condition on one feature; 0 where there is none."""
         allowed = self.sets.get(place)
-        if allowed is None:
-            return 0
-        known = self.priced.get(place)
-        if known is None or known[0] is not allowed:
-            known = self.priced[place] = allowed, bins[place].cost(allowed)
-        return known[1]
+        return 0 if allowed is None else bins[place].cost(allowed)
 
     def cost(self, bins: Sequence[Bins]) -> int:
         """Its clauses as a person counts them."""
@@ -65,8 +59,8 @@ class Draft:
 
     def mask(self, data: Binned) -> Mask:
         """The rows that it holds; shape (n,)."""
-        stacked = Stacked.of([self], data)
-        mask: Mask = kernel.held(data.table, stacked.allowed[0], stacked.costs[0])
+        allowed, is_set = unfolded([self], data)
+        mask: Mask = kernel.held(data.table, allowed[0], is_set[0])
         return mask
 
     @classmethod
@@ -100,8 +94,7 @@ class Draftlist:
 
     def deciding(self, data: Binned) -> Answers:
         """The place of the rule that decides each row, one past the last for the default; shape (n,)."""
-        stacked = Stacked.of(self.rules, data)
-        decided: Answers = kernel.deciding(data.table, stacked.allowed, stacked.costs)
+        decided: Answers = kernel.deciding(data.table, *unfolded(self.rules, data))
         return decided
 
     @property
@@ -118,33 +111,31 @@ class Draftlist:
         return float(data.weights[self.decide(data) == data.answers].sum())
 
 
-@dataclass(frozen=True, eq=False)
-class Stacked:
-    """Rules as the compiled functions take them: ``allowed`` (rules, bins) and ``costs`` (rules, features)."""
+def unfolded(rules: Sequence[Draft], data: Binned) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """The bins that each rule holds (rules, bins), and whether it has a condition on each feature (rules, features)."""
+    starts = data.table.starts.tolist()
+    allowed = np.ones((len(rules), starts[-1]), dtype=bool)
+    is_set = np.zeros((len(rules), len(data.bins)), dtype=bool)
+    for number, rule in enumerate(rules):
+        for place, inside in rule.sets.items():
+            allowed[number, starts[place] : starts[place + 1]] = inside
+            is_set[number, place] = True
+    return allowed, is_set
 
-    allowed: npt.NDArray[np.bool_]
-    costs: npt.NDArray[np.int64]
-    outcomes: npt.NDArray[np.int64]
 
-    @classmethod
-    def of(cls, rules: Sequence[Draft], data: Binned) -> Stacked:
-        """Stack them."""
-        starts = data.table.starts
-        allowed = np.ones((len(rules), int(starts[-1])), dtype=bool)
-        costs = np.zeros((len(rules), len(data.bins)), dtype=np.int64)
-        for number, rule in enumerate(rules):
-            for place, inside in rule.sets.items():
-                allowed[number, starts[place] : starts[place + 1]] = inside
-                costs[number, place] = rule.price(place, data.bins)
-        return cls(allowed, costs, np.array([rule.outcome for rule in rules], dtype=np.int64))
+def prices(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.int64]:
+    """The clauses of each rule's condition on each feature; shape (rules, features)."""
+    costs = np.zeros((len(rules), len(data.bins)), dtype=np.int64)
+    for number, rule in enumerate(rules):
+        for place in rule.sets:
+            costs[number, place] = rule.price(place, data.bins)
+    return costs
 
-    def write(self, number: int, rule: Draft, data: Binned) -> None:
-        """Make a rule what stands here in its place."""
-        starts = data.table.starts
-        rule.sets, rule.priced = {}, {}
-        for place in np.flatnonzero(self.costs[number]).tolist():
-            inside = rule.sets[place] = self.allowed[number, starts[place] : starts[place + 1]].copy()
-            rule.priced[place] = inside, int(self.costs[number, place])
+
+def folded(allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64], data: Binned) -> Members:
+    """The conditions of one rule, from its bins (bins,) and the clauses on each feature (features,)."""
+    starts = data.table.starts.tolist()
+    return {place: allowed[starts[place] : starts[place + 1]].copy() for place in np.flatnonzero(costs).tolist()}
 
 
 def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
@@ -157,19 +148,20 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     rules = found.rules
     if not rules:
         return False
-    stacked, signs = Stacked.of(rules, data), np.zeros((len(rules), len(data)), dtype=np.int8)
+    allowed, _ = unfolded(rules, data)
+    costs, signs = prices(rules, data), np.zeros((len(rules), len(data)), dtype=np.int8)
     settled, fates = np.full((len(rules), 3), np.nan), np.zeros(len(rules), dtype=np.uint8)
     for number, rule in enumerate(rules):
         if rule.settled is not None and rule.settled[0] is data:
             signs[number], settled[number] = rule.settled[1:]
     changed, last = kernel.sweep(
-        data.table, data.answers, data.weights, stacked.allowed, stacked.costs, stacked.outcomes, found.default,
+        data.table, data.answers, data.weights, allowed, costs, found.outcomes[:-1].astype(np.int64), found.default,
         price, most, signs, settled, fates,
     )  # fmt: skip
     for number, rule in enumerate(rules):
         rule.settled = data, signs[number], settled[number]
         if fates[number] == kernel.CHANGED:
-            stacked.write(number, rule, data)
+            rule.sets = folded(allowed[number], costs[number], data)
     found.rules = [rule for rule, fate in zip(rules, fates, strict=True) if fate]
     if last >= 0:
         found.rules, found.default = found.rules[:-1], rules[last].outcome
@@ -181,10 +173,10 @@ def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float
 
     ``worth`` says what each of ``rows`` is worth to the rule; within ``most`` clauses.
     """
-    stacked = Stacked.of([rule], data)
-    value, _ = kernel.better(data.table, rows, worth, stacked.allowed[0], stacked.costs[0], price, most)
-    stacked.write(0, rule, data)
-    return float(value) - price * int(stacked.costs.sum())
+    allowed, costs = unfolded([rule], data)[0][0], prices([rule], data)[0]
+    value, _ = kernel.better(data.table, rows, worth, allowed, costs, price, most)
+    rule.sets = folded(allowed, costs, data)
+    return float(value) - price * int(costs.sum())
 
 
 def worth_at(data: Binned, is_open: Mask, other: Answers, outcome: int) -> tuple[Indices, Floats]:

@@ -23,9 +23,13 @@ MOST_MISSED = 3
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Conjunctions of conditions: ``rows[heads[m]:heads[m + 1]]`` are those that conjunction m holds."""
+    """Conjunctions of conditions, of which the most promising are looked at exactly on ``data``.
+
+    Which are promising part of these rows tell, ``seen``: ``rows[heads[m]:heads[m + 1]]`` are what conjunction m holds.
+    """
 
     data: Binned
+    seen: Binned
     members: Sequence[Members]
     costs: Floats
     heads: npt.NDArray[np.int64]
@@ -47,7 +51,7 @@ class Pool:
                 rows.append(np.flatnonzero(mask).astype(np.int32))
         heads = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         costs = np.array([cost for cost, _ in kept], dtype=float)
-        return cls(data, [sets for _, sets in kept], costs, heads, np.concatenate([np.zeros(0, np.int32), *rows]))
+        return cls(data, data, [sets for _, sets in kept], costs, heads, np.concatenate([np.zeros(0, np.int32), *rows]))
 
     def insert(self, found: Draftlist, price: float, most: int) -> bool:
         """Add the rule that gains most in its place in the list; whether one was worth its clauses.
@@ -58,9 +62,10 @@ class Pool:
         if room < 1 or not self.members:
             return False
         decided = found.deciding(self.data)
-        values = self.values(found, decided) - price * self.costs[:, None, None]
+        shown = decided if self.seen is self.data else found.deciding(self.seen)
+        values = self.values(found, shown) * (self.data.total / self.seen.total) - price * self.costs[:, None, None]
         values[self.costs > room] = -np.inf
-        is_likely = self._is_likely(found, decided)
+        is_likely = self._is_likely(found, shown)
         if not is_likely.any():
             return False
         values[:, ~is_likely] = -np.inf
@@ -82,14 +87,14 @@ class Pool:
         return True
 
     def values(self, found: Draftlist, decided: Answers) -> Floats:
-        """What each conjunction would gain in each place of a list with each class; of these three the shape."""
-        data, outcomes = self.data, found.outcomes.astype(np.int64)
+        """What each conjunction would gain on the rows seen, in each place of a list with each class; so the shape."""
+        data, outcomes = self.seen, found.outcomes.astype(np.int64)
         gains: Floats = kernel.tally(self.heads, self.rows, decided, data.answers, data.weights, outcomes, data.classes)
         return gains
 
     def _is_likely(self, found: Draftlist, decided: Answers) -> npt.NDArray[np.bool_]:
         """For each place whether each class is one of the few that the rules from there on miss most often."""
-        data = self.data
+        data = self.seen
         missed = np.zeros((len(found.outcomes), data.classes))
         np.add.at(missed, (decided, data.answers), data.weights * (found.outcomes[decided] != data.answers))
         missed = missed[::-1].cumsum(axis=0)[::-1]

@@ -8,7 +8,7 @@ best go on. That happens on part of the rows; only the last lists are bettered o
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -131,7 +131,7 @@ def best_list(field: Field, rounds: int, task: Task) -> Draftlist:
 
 def _on_all_rows(best: Draftlist, pool: Pool, field: Field, rounds: int, task: Task) -> Draftlist:
     """Better the list on all rows."""
-    whole = Pool.of(pool.members, field.full)
+    whole = replace(pool, data=field.full)
     squeeze(best, field.full, field.budget)
     fill(best, whole, field.budget, LEAST_GAIN, task)
     best = improve(best, whole, field.budget, rounds, task)

@@ -15,13 +15,13 @@ from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import NumberBins, TextBins, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.leaves import grow_trees
-from ruleedit.surrogate.lists import Draft, Draftlist, Stacked, better, sweep, worth_at
+from ruleedit.surrogate.lists import Draft, Draftlist, better, folded, prices, sweep, unfolded, worth_at
 from ruleedit.surrogate.pool import Pool
 from tests.surrogate import plain
 from tests.surrogate.cases import random_case
 
 seeds = st.integers(0, 10**6)
-prices = st.sampled_from([0.0, 0.3, 1.0, 4.0])
+costs = st.sampled_from([0.0, 0.3, 1.0, 4.0])
 #: Building a table in plain Python takes most of the time, so there are few examples; the soak tries many.
 FEW = settings(max_examples=25, deadline=None)
 
@@ -66,7 +66,7 @@ def check_bettered(seed: int, price: float, most: int, *, whole: bool) -> None:
 
 
 @FEW
-@given(seeds, prices, st.integers(0, 6), st.booleans())
+@given(seeds, costs, st.integers(0, 6), st.booleans())
 def test_a_rule_is_bettered_as_in_plain_numpy(seed: int, price: float, most: int, whole: bool) -> None:
     """The same conditions and the same value to the bit, for rows counted whole and for prices of a linear program."""
     check_bettered(seed, price, most, whole=whole)
@@ -81,7 +81,7 @@ def test_many_rules_are_bettered_as_in_plain_numpy(seed: int) -> None:
 
 
 @FEW
-@given(seeds, prices, st.integers(0, 8))
+@given(seeds, costs, st.integers(0, 8))
 def test_a_list_is_swept_as_in_plain_numpy(seed: int, price: float, most: int) -> None:
     """The same rules in the same order and the same default, and once more when what is settled is remembered."""
     data, draw = table_of(seed), np.random.default_rng(seed)
@@ -162,16 +162,15 @@ def test_values_are_ranked_by_gain_and_then_by_place(gains: list[int]) -> None:
     assert kernel.ranked(np.array(gains, dtype=float)).tolist() == sorted(range(len(gains)), key=lambda n: -gains[n])
 
 
-def test_rules_are_stacked_and_written_back() -> None:
+def test_rules_are_unfolded_and_folded_again() -> None:
     """What the compiled functions get says every condition with its price, and reads back as the same rule."""
     data, draw = table_of(3), np.random.default_rng(3)
     rules = [rule_of(data, draw) for _ in range(6)]
-    stacked = Stacked.of(rules, data)
+    (allowed, is_set), costs = unfolded(rules, data), prices(rules, data)
     for number, rule in enumerate(rules):
-        again = Draft(rule.outcome, {0: np.zeros(data.bins[0].size, dtype=bool)})
-        stacked.write(number, again, data)
-        assert said(again) == said(rule)
-        assert again.cost(data.bins) == rule.cost(data.bins) == stacked.costs[number].sum()
+        assert said(Draft(rule.outcome, folded(allowed[number], costs[number], data))) == said(rule)
+        assert np.flatnonzero(is_set[number]).tolist() == sorted(rule.sets)
+        assert costs[number].sum() == rule.cost(data.bins)
 
 
 def test_the_table_says_what_the_bins_are() -> None:

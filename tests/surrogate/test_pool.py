@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -87,3 +89,14 @@ def test_what_a_rule_is_worth_in_a_place_is_what_it_wins_there(seed: int) -> Non
     for position, outcome in np.ndindex(values.shape[1:]):
         with_it = Draftlist([*found.rules[:position], Draft(outcome, new), *found.rules[position:]], found.default)
         assert with_it.hits(data) - before == values[2, position, outcome]
+
+
+def test_part_of_the_rows_tells_which_are_promising_and_all_what_they_are_worth() -> None:
+    """The rule that comes in is bettered on all rows, and its gain counted there."""
+    data = binned(COOKS)
+    seen = data.take(np.arange(0, len(data), 3))
+    pool = replace(Pool.of([above(data, "age", 50.0)], seen), data=data)
+    found = Draftlist([], 0)
+    assert pool.insert(found, 1.0, 2)
+    assert found.hits(data) == data.total
+    assert not pool.insert(found, 1.0, 8)
