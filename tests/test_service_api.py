@@ -23,17 +23,23 @@ WITHOUT_JOB = ROW | {"job": None}
 CONFLICTING = ("new IF age < 40 THEN yes", "new IF age > 30 THEN no")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of this module's service."""
-    return tmp_path_factory.mktemp("service")
-
-
 @pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.soak)])
-def api(folder: Path, request: pytest.FixtureRequest) -> Iterator[Api]:
-    """A running service on each database; on PostgreSQL in the soak, as the tests of all writes run on both anyway."""
+def engine(request: pytest.FixtureRequest) -> str:
+    """Each database; PostgreSQL in the soak, as the tests of all writes run on both anyway."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of this module's service on a database: heads published of one are none of the other's."""
+    return tmp_path_factory.mktemp(engine)
+
+
+@pytest.fixture(scope="module")
+def api(engine: str, folder: Path) -> Iterator[Api]:
+    """A running service on it."""
     with (
-        database(request.param, folder) as where,
+        database(engine, folder) as where,
         serving(folder, database=where if isinstance(where, str) else "") as found,
     ):
         yield found
