@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ruleedit.cli.common import (
+    Dask,
     Data,
     Json,
     Out,
@@ -21,8 +22,9 @@ from ruleedit.cli.common import (
     table,
     target_or_none,
     watching,
+    workers,
 )
-from ruleedit.errors import FileRefused, RuleTextError
+from ruleedit.errors import FileRefused, Refused, RuleTextError
 from ruleedit.regions import box_text
 from ruleedit.rules import number_text
 from ruleedit.schema import Schema
@@ -30,6 +32,7 @@ from ruleedit.schema import Schema
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ruleedit.drafts import Draft
     from ruleedit.models import TableModel
     from ruleedit.surrogate import Extraction
     from ruleedit.surrogate.unexplained import Unexplained
@@ -156,40 +159,33 @@ def extract(
     memory: Annotated[
         int | None, typer.Option("--memory", help="MiB that the search may take beside the rows.")
     ] = None,
+    dask: Dask = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Summarise a model in a few rules."""
+    """Summarise a model in a few rules; a folder of Parquet files of any size is gone through in pieces."""
     from ruleedit.formats import canonical
     from ruleedit.modelfolder import load
     from ruleedit.surrogate import DEFAULT_METHOD
-    from ruleedit.tables import encode, read
-    from ruleedit.workflow import extract_rules, prepare
+    from ruleedit.workflow import prepare
 
-    chosen = method or DEFAULT_METHOD
-    model, frame = load(folder), read(data)
-    rows = encode(frame, model.schema)
-    before = None if ground is None else canonical.read(ground)
-    truth = None if before is None else target_or_none(frame, model.schema, strict=False)
+    chosen, before = method or DEFAULT_METHOD, None if ground is None else canonical.read(ground)
     prepare(chosen)
-    began = time.perf_counter()
+    limits: dict[str, Any] = {
+        "max_clauses": max_clauses,
+        "seed": seed,
+        "max_iterations": max_iterations,
+        "seconds": seconds,
+        "memory": None if memory is None else memory * 2**20,
+    }
     with watching("extracting", as_json) as watch:
-        draft, found = extract_rules(
-            model,
-            rows,
-            method=chosen,
-            max_clauses=max_clauses,
-            seed=seed,
-            probabilities=probabilities,
-            stability=stability,
-            ground=before,
-            truth=truth,
-            max_iterations=max_iterations,
-            seconds=seconds,
-            memory=None if memory is None else memory * 2**20,
-            progress=watch,
-        )
-    took = time.perf_counter() - began
+        if dask is not None or data.is_dir():
+            other = chosen if chosen != DEFAULT_METHOD else None
+            _refuse_of_pieces(method=other, ground=ground, probabilities=probabilities, stability=stability)
+            draft, found, took = _extract_pieces(load(folder), data, dask, limits | {"progress": watch})
+        else:
+            more = {"method": chosen, "probabilities": probabilities, "stability": stability, "progress": watch}
+            draft, found, took = _extract_whole(load(folder), data, before, limits | more)
     canonical.write(draft, out)
     if as_json:
         print_json(extraction_json(found) | {"seconds": took, "ground": draft.origin.get("ground")})
@@ -200,6 +196,41 @@ def extract(
     show_extraction(found, took)
     if before is not None:
         _show_ground(draft.origin["ground"])
+
+
+def _extract_whole(
+    model: TableModel, data: Path, before: Draft | None, options: dict[str, Any]
+) -> tuple[Draft, Extraction, float]:
+    """Extract from a table in memory; with the seconds that it took."""
+    from ruleedit.tables import encode, read
+    from ruleedit.workflow import extract_rules
+
+    frame = read(data)
+    rows = encode(frame, model.schema)
+    truth = None if before is None else target_or_none(frame, model.schema, strict=False)
+    began = time.perf_counter()
+    draft, found = extract_rules(model, rows, ground=before, truth=truth, **options)
+    return draft, found, time.perf_counter() - began
+
+
+def _extract_pieces(
+    model: TableModel, data: Path, dask: str | None, options: dict[str, Any]
+) -> tuple[Draft, Extraction, float]:
+    """Extract from a table of any size, here or by a cluster's workers; with the seconds that it took."""
+    from ruleedit.batches import pieces
+    from ruleedit.scale.extraction import extract_table
+
+    with workers(dask) as over:
+        began = time.perf_counter()
+        draft, found = extract_table(model, pieces(data), over=over, **options)
+    return draft, found, time.perf_counter() - began
+
+
+def _refuse_of_pieces(**options: object) -> None:
+    """Refuse what needs all rows at once, for a folder or with --dask."""
+    for name, value in options.items():
+        if value:
+            raise Refused(f"--{name} needs the whole table in memory; give one file, without --dask")
 
 
 def extraction_json(found: Extraction) -> dict[str, Any]:

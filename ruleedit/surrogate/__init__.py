@@ -188,7 +188,7 @@ def extract(
     from ruleedit.surrogate.unexplained import unexplained, why_no_rule
 
     extractor = _extractor(method)
-    _check_limits(max_clauses, max_iterations, seconds, memory)
+    check_limits(max_clauses, max_iterations, seconds, memory)
     _check_rows(rows, answers, schema, splits)
     deadline = None if seconds is None else time.monotonic() + seconds
     task = Task(
@@ -205,7 +205,7 @@ def extract(
         memory,
     )
     found = extractor(task)
-    rules, notes = _rule_set(found, schema, () if start is None else start.rules), list(found.notes)
+    rules, notes = rule_set(found, schema, () if start is None else start.rules), list(found.notes)
     if start is not None:
         rules = named(rules, start.rules, {*taken, *start.ids}, schema)
     if not rules.rules:
@@ -232,7 +232,7 @@ def _stability(rules: RuleSet, task: Task, extractor: Extractor, extractions: in
     from ruleedit.surrogate.stability import stability
 
     def again(other: Task) -> RuleSet:
-        return _rule_set(extractor(other), task.schema)
+        return rule_set(extractor(other), task.schema)
 
     return stability(rules, task, again, extractions, progress=task.progress)
 
@@ -244,9 +244,10 @@ def _extractor(method: str) -> Extractor:
     raise Refused(f"no method {method!r}{did_you_mean(method, EXTRACTORS)}")
 
 
-def _check_limits(
+def check_limits(
     max_clauses: int | None, max_iterations: int | None, seconds: float | None, memory: int | None
 ) -> None:
+    """Raise `Refused` for a limit of `extract` that makes no sense."""
     for name, value, least in (
         ("max_clauses", max_clauses, 1),
         ("max_iterations", max_iterations, 0),
@@ -294,7 +295,7 @@ def _is_simple(rule: Rule, schema: Schema) -> bool:
     return len(shortest) == 1 and clause_cost(rule) <= clause_cost(replace(rule, clauses=shortest[0]))
 
 
-def _rule_set(found: Found, schema: Schema, known: Sequence[Rule] = ()) -> RuleSet:
+def rule_set(found: Found, schema: Schema, known: Sequence[Rule] = ()) -> RuleSet:
     """The boxes as rules, in the words of the known rules that say the same; those that say nothing are left out."""
     rules: list[Rule] = []
     words = {rule_box(rule, schema): rule.clauses for rule in known if _is_simple(rule, schema)}

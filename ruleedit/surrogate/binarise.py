@@ -303,7 +303,7 @@ def bin_features(
     named = {name for box in keep for name, _ in box.sets}
     for place, feature in enumerate(schema.features):
         column = rows[:, place]
-        if feature.name not in named and not _tells(column):
+        if feature.name not in named and not tells(column):
             continue
         kept = [box.by_feature[feature.name] for box in keep if feature.name in box.by_feature]
         if feature.is_number:
@@ -315,11 +315,11 @@ def bin_features(
             found.append(text_bins(column, answers, place, feature, kept))
     if len(found) <= MOST_FEATURES:
         return found
-    telling = _most_telling(found, rows, answers, splits)
+    telling = most_telling(found, [bin_counts(each, rows, answers) for each in found], splits)
     return [each for each in found if each in telling or each.feature.name in named]
 
 
-def _tells(column: Floats) -> bool:
+def tells(column: Floats) -> bool:
     """Whether a column has two different values, missing counted as one."""
     missing = np.isnan(column)
     present = column[~missing]
@@ -439,11 +439,21 @@ def text_bins(
 
     Those that the sets in ``keep`` name have bins too.
     """
-    missing = np.isnan(column)
-    codes = column[~missing].astype(np.intp)
-    shift = 1 if feature.kind == "boolean" else 0
+    return text_bins_of(text_counts(column, answers, feature), bool(np.isnan(column).any()), place, feature, keep)
+
+
+def text_counts(column: Floats, answers: Indices, feature: Feature) -> Floats:
+    """How often each value meets each answer, the first row for one never seen; shape (values + 1, classes)."""
+    present = ~np.isnan(column)
     # Boolean codes begin at 0, which for a category means never seen.
-    counts = _table(codes + shift, answers[~missing], len(feature.values) + 1)
+    return _table(column[present].astype(np.intp) + _shift(feature), answers[present], len(feature.values) + 1)
+
+
+def text_bins_of(
+    counts: Floats, has_missing: bool, place: int, feature: Feature, keep: Sequence[ValueSet] = ()
+) -> TextBins:
+    """`text_bins` of `text_counts`, and of whether a value is missing."""
+    shift = _shift(feature)
     usual = counts.sum(axis=0) / max(1.0, counts.sum())
     telling = np.abs(counts - counts.sum(axis=1, keepdims=True) * usual).sum(axis=1)
     seen = [code for code in range(1, len(counts)) if counts[code].sum() > 0]
@@ -451,7 +461,11 @@ def text_bins(
     members = {text for values in keep if isinstance(values, TextSet) for text in values.members}
     best += [code for code in (feature.code_of[text] + shift for text in members) if code not in best]
     others = bool(counts[0].any()) or not set(seen) <= set(best)
-    return TextBins(place, feature, tuple(code - shift for code in sorted(best)), others, bool(missing.any()))
+    return TextBins(place, feature, tuple(code - shift for code in sorted(best)), others, has_missing)
+
+
+def _shift(feature: Feature) -> int:
+    return 1 if feature.kind == "boolean" else 0
 
 
 def _table(codes: npt.NDArray[np.integer], answers: Indices, size: int) -> Floats:
@@ -464,9 +478,14 @@ def _table(codes: npt.NDArray[np.integer], answers: Indices, size: int) -> Float
     )
 
 
-def _most_telling(bins: list[Bins], rows: Matrix, answers: Indices, splits: Splits) -> list[Bins]:
-    """The features that tell most by themselves, and those of which the model makes most."""
-    alone = [-_information(_table(each.codes(rows[:, each.place]), answers, each.size)) for each in bins]
+def bin_counts(bins: Bins, rows: Matrix, answers: Indices) -> Floats:
+    """How often each bin meets each answer on encoded rows (n, features); shape (bins, classes)."""
+    return _table(bins.codes(rows[:, bins.place]), answers, bins.size)
+
+
+def most_telling(bins: list[Bins], counts: Sequence[Floats], splits: Splits) -> list[Bins]:
+    """The features that tell most by themselves, by their `bin_counts`, and those of which the model makes most."""
+    alone = [-_information(table) for table in counts]
     order = [int(place) for place in np.argsort(alone, kind="stable")]
     if splits:
         gains = [-sum(splits[each.place].values()) for each in bins]

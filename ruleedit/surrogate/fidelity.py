@@ -9,10 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ruleedit.errors import NoRows
-from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_codes
+from ruleedit.matching import Indices, Matrix, box_mask, decide, outcome_codes
 from ruleedit.regions import rule_box
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
+from ruleedit.sums import Counts, added, counted
 
 #: The ends of a 95% interval.
 Interval: TypeAlias = tuple[float, float]
@@ -118,38 +119,66 @@ def fidelity(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> 
     NoRows
         Where there is no row to measure on.
     """
-    if not len(rows):
-        raise NoRows("there is no row to measure the fidelity on")
+    return fidelity_of(rules, agreement(rules, rows, answers, schema), schema)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The counts that `fidelity` is made of; those of a table's parts add up to those of the table.
+
+    ``by_class`` has for each class the rows on which the model answers it, and those of them on which the rules do
+    too; ``by_rule`` for each enabled rule, and then for the default, the rows that it covers, decides, and
+    decides right.
+    """
+
+    by_class: Counts
+    by_rule: Counts
+
+    def __add__(self, other: Agreement) -> Agreement:
+        """The counts of both; raises `ValueError` for those of other rules."""
+        return Agreement(added(self.by_class, other.by_class), added(self.by_rule, other.by_rule))
+
+
+def agreement(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> Agreement:
+    """Count what `fidelity` is made of; see there for the parameters."""
     deciding = decide(rules, rows, schema)
     outcomes = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
     said = outcomes[deciding]
-    agrees = (said == answers) | (said < 0)
-    places = [place for place, rule in enumerate(rules) if rule.enabled]
-    own = np.bincount(deciding + 1, minlength=len(rules) + 1)
-    right = np.bincount(deciding + 1, weights=agrees, minlength=len(rules) + 1)
-    covered = [int(box_mask(rule_box(rules.rules[place], schema), rows, schema).sum()) for place in places]
-    figures = [
-        _figures(rules.rules[place].id, count, int(own[place + 1]), right[place + 1])
-        for place, count in zip(places, covered, strict=True)
-    ]
+    agrees = ((said == answers) | (said < 0)).astype(np.intp)
+    default, *own = counted(deciding + 1, agrees, (len(rules) + 1, 2))
+    by_rule = tuple(
+        (int(box_mask(rule_box(rule, schema), rows, schema).sum()), sum(mine), mine[1])
+        for rule, mine in zip(rules, own, strict=True)
+        if rule.enabled
+    )
+    by_class = tuple((miss + hit, hit) for miss, hit in counted(answers, agrees, (len(schema.classes), 2)))
+    return Agreement(by_class, (*by_rule, (sum(default), sum(default), default[1])))
+
+
+def fidelity_of(rules: RuleSet, counts: Agreement, schema: Schema) -> Fidelity:
+    """The figures of a rule set that was counted; raises `NoRows` where no row was."""
+    rows, hits = (sum(column) for column in zip(*counts.by_class, strict=True))
+    if not rows:
+        raise NoRows("there is no row to measure the fidelity on")
+    names = [*(rule.id for rule in rules if rule.enabled), "default"]
+    figures = [_figures(name, *mine) for name, mine in zip(names, counts.by_rule, strict=True)]
     return Fidelity(
-        rows=len(rows),
-        agreement=float(agrees.mean()),
-        interval=wilson(int(agrees.sum()), len(rows)),
-        by_class=tuple(_class_figures(name, agrees[answers == place]) for place, name in enumerate(schema.classes)),
-        rules=tuple(figures),
-        default=_figures("default", int(own[0]), int(own[0]), right[0]),
+        rows=rows,
+        agreement=hits / rows,
+        interval=wilson(hits, rows),
+        by_class=tuple(_class_figures(name, *mine) for name, mine in zip(schema.classes, counts.by_class, strict=True)),
+        rules=tuple(figures[:-1]),
+        default=figures[-1],
     )
 
 
-def _figures(rule: str, covered: int, decided: int, right: float) -> RuleFigures:
+def _figures(rule: str, covered: int, decided: int, right: int) -> RuleFigures:
     if not decided:
         return RuleFigures(rule, covered, decided, None)
-    return RuleFigures(rule, covered, decided, float(right) / decided, wilson(round(right), decided))
+    return RuleFigures(rule, covered, decided, right / decided, wilson(right, decided))
 
 
-def _class_figures(name: str, agrees: Mask) -> ClassFigures:
-    rows, hits = len(agrees), int(agrees.sum())
+def _class_figures(name: str, rows: int, hits: int) -> ClassFigures:
     return ClassFigures(name, rows, hits / rows, wilson(hits, rows)) if rows else ClassFigures(name, 0, None, None)
 
 

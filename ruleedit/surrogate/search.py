@@ -54,13 +54,11 @@ class Field:
 def searched(task: Task, begin: Callable[[Field], None]) -> Found:
     """Search from what ``begin`` puts in the field; deterministic for a seed where no time limit cuts."""
     known = task.start
-    keep = [box for box, _ in known.boxes] if known else []
-    bins = bin_features(task.rows, task.answers, task.schema, task.splits, keep)
+    full, cut = (task.binned, None) if task.binned is not None else _binned(task)
     budget = MOST_CLAUSES if task.max_clauses is None else task.max_clauses
-    rows, cut = _sample(task)
+    bins = full.bins
     if not bins:
-        return Found((), int(np.bincount(task.answers).argmax()), cut)
-    full = Binned.of(bins, task.rows[rows], task.answers[rows]).merged()
+        return Found((), majority(full).default, cut)
     trial = _part(full, TRIAL_ROWS)
     here = Field(full, trial, _part(trial, FEW_ROWS * len(np.unique(full.answers))), budget)
     begin(here)
@@ -88,14 +86,24 @@ def _as_list(start: Found | None, bins: Sequence[Bins]) -> Draftlist | None:
     return Draftlist([draft for draft in drafts if draft is not None], start.default)
 
 
-def _sample(task: Task) -> tuple[Indices, str | None]:
-    """The rows that the search looks at, and the limit that made them fewer than it would like."""
-    most, cut = min(SEARCH_ROWS, len(task.rows)), None
+def _binned(task: Task) -> tuple[Binned, str | None]:
+    """The rows to search on as bins, and the limit that made them fewer; cuts come from all rows."""
+    keep = [box for box, _ in task.start.boxes] if task.start else []
+    bins = bin_features(task.rows, task.answers, task.schema, task.splits, keep)
+    rows, cut = search_rows(task, len(task.rows))
+    # Without bins the rows say nothing but how often each answer is given.
+    kept = rows if bins else np.arange(len(task.rows))
+    return Binned.of(bins, task.rows[kept], task.answers[kept]).merged(), cut
+
+
+def search_rows(task: Task, rows: int) -> tuple[Indices, str | None]:
+    """The numbers of the rows, of so many, that are searched on, and the limit that made them fewer."""
+    most, cut = min(SEARCH_ROWS, rows), None
     if task.memory is not None and task.memory // _bytes_a_row(task) < most:
         most, cut = max(1, task.memory // _bytes_a_row(task)), "memory"
-    if len(task.rows) <= most:
-        return np.arange(len(task.rows)), cut
-    return np.sort(np.random.default_rng(task.seed).choice(len(task.rows), most, replace=False)), cut
+    if rows <= most:
+        return np.arange(rows), cut
+    return np.sort(np.random.default_rng(task.seed).choice(rows, most, replace=False)), cut
 
 
 def _bytes_a_row(task: Task) -> int:

@@ -12,6 +12,7 @@ from ruleedit.regions import Box
 from ruleedit.schema import Schema
 
 if TYPE_CHECKING:
+    from ruleedit.surrogate.binned import Binned
     from ruleedit.surrogate.bound import Bound
 
 Splits: TypeAlias = Sequence[Mapping[float, float]]
@@ -25,7 +26,8 @@ class Task:
     ``max_clauses`` and ``max_iterations`` are None where the method's own default holds,
     ``deadline`` is a reading of the monotonic clock, or None for no limit of time. ``start`` are
     rules to begin with, such as last month's: they compete with those found and win a tie. ``memory`` is
-    a limit in bytes on what the search needs beside the rows.
+    a limit in bytes on what the search needs beside the rows. ``binned`` are the rows to search on, as bins and merged,
+    of a table that isn't here; then there is nothing in ``rows``.
     """
 
     rows: Matrix
@@ -39,6 +41,7 @@ class Task:
     progress: Progress | None = None
     start: Found | None = None
     memory: int | None = None
+    binned: Binned | None = None
 
     @property
     def is_late(self) -> bool:

@@ -8,6 +8,7 @@ found on the rows that the rules were made from and measured on others where the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_c
 from ruleedit.regions import Box, box_text
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
+from ruleedit.sums import Counts, added, counted, total
 from ruleedit.surrogate.binarise import Bins, Floats, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.fidelity import Interval, wilson
@@ -118,22 +120,55 @@ def unexplained(
         on `LEAST_WRONG` wrong rows or more and `LIFT` times as often wrong as all where they were found; those
         that the rows where they are measured don't bear out are left out.
     """
-    found = _regions(rules, rows, answers, schema, splits, seed)
+    kept = region_rows(len(rows), seed)
+    boxes = wrong_regions(rules, rows[kept], answers[kept], schema, splits)
     measured = "train" if holdout is None or not len(holdout[0]) else "holdout"
     there, true = (rows, answers) if measured == "train" or holdout is None else holdout
-    said, wrong = _disagreement(rules, there, true, schema)
+    return unexplained_of(boxes, missed(rules, boxes, there, true, schema), schema, measured)
+
+
+@dataclass(frozen=True)
+class Missed:
+    """What `unexplained` counts; the counts of a table's parts add up to those of the table.
+
+    ``pairs`` counts the wrong rows by the model's answer and what the rules say. ``inside`` has for each set of
+    regions (its place read as bits) the rows that lie in just those: the right ones, and the wrong.
+    """
+
+    pairs: Counts
+    inside: Counts
+
+    def __add__(self, other: Missed) -> Missed:
+        """The counts of both; raises `ValueError` for those of other regions."""
+        return Missed(added(self.pairs, other.pairs), added(self.inside, other.inside))
+
+
+def missed(rules: RuleSet, boxes: Sequence[Box], rows: Matrix, answers: Indices, schema: Schema) -> Missed:
+    """Count on encoded rows (n, features) with the model's answers (n,) where, and how, the rules are wrong."""
+    said, wrong = _disagreement(rules, rows, answers, schema)
+    places = np.zeros(len(rows), dtype=np.intp)
+    for number, box in enumerate(boxes):
+        places |= box_mask(box, rows, schema).astype(np.intp) << number
+    size = len(schema.classes)
+    return Missed(
+        counted(answers[wrong], said[wrong], (size, size)), counted(places, wrong.astype(np.intp), (2 ** len(boxes), 2))
+    )
+
+
+def unexplained_of(boxes: Sequence[Box], counts: Missed, schema: Schema, measured: str) -> Unexplained:
+    """What is said of the counts, ``measured`` on the held-out rows or those of training."""
     regions: list[WrongRegion] = []
-    left = np.ones(len(there), dtype=bool)
-    for box in found:
-        inside = box_mask(box, there, schema) & left
-        count, missed = int(inside.sum()), int(wrong[inside].sum())
-        if count and not missed:
+    left = set(range(2 ** len(boxes)))
+    for number, box in enumerate(boxes):
+        inside = {place for place in left if place >> number & 1}
+        right, wrong = (sum(counts.inside[place][side] for place in inside) for side in (0, 1))
+        if right and not wrong:
             # The rows where it is measured don't bear it out: nothing that a reader should look for.
             continue
-        left &= ~inside
-        regions.append(WrongRegion(box, count, missed, wilson(missed, count) if count else None))
-    pairs = _pairs(true[wrong], said[wrong], schema)
-    return Unexplained(schema, measured, len(there), int(wrong.sum()), pairs, tuple(regions))
+        left -= inside
+        regions.append(WrongRegion(box, right + wrong, wrong, wilson(wrong, right + wrong) if right + wrong else None))
+    pairs = _pairs(np.array(counts.pairs).ravel(), schema)
+    return Unexplained(schema, measured, total(counts.inside), total(counts.pairs), pairs, tuple(regions))
 
 
 def _disagreement(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> tuple[Indices, Mask]:
@@ -142,21 +177,22 @@ def _disagreement(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema
     return said, (said != answers) & (said >= 0)
 
 
-def _pairs(answers: Indices, said: Indices, schema: Schema) -> tuple[tuple[str, str, int], ...]:
+def _pairs(counts: Indices, schema: Schema) -> tuple[tuple[str, str, int], ...]:
     """How often the model answers one class and the rules another."""
     size = len(schema.classes)
-    counts = np.bincount(answers * size + said, minlength=size * size)
     order = [int(pair) for pair in np.argsort(-counts, kind="stable") if counts[pair]]
     return tuple((schema.classes[pair // size], schema.classes[pair % size], int(counts[pair])) for pair in order)
 
 
-def _regions(
-    rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema, splits: Splits, seed: int
-) -> tuple[Box, ...]:
-    """Boxes with a high share of wrong rows, the most telling first."""
-    if len(rows) > SEARCH_ROWS:
-        kept = np.sort(np.random.default_rng(seed).choice(len(rows), SEARCH_ROWS, replace=False))
-        rows, answers = rows[kept], answers[kept]
+def region_rows(rows: int, seed: int) -> Indices:
+    """The numbers of the rows that regions are searched for on: at most `SEARCH_ROWS`, drawn with the seed."""
+    if rows <= SEARCH_ROWS:
+        return np.arange(rows)
+    return np.sort(np.random.default_rng(seed).choice(rows, SEARCH_ROWS, replace=False))
+
+
+def wrong_regions(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema, splits: Splits) -> tuple[Box, ...]:
+    """Boxes with a high share of wrong rows, the most telling first; see `unexplained` for the parameters."""
     _, wrong = _disagreement(rules, rows, answers, schema)
     if wrong.sum() < LEAST_WRONG:
         return ()
