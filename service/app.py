@@ -34,7 +34,7 @@ from service.api import (
     sign_in,
     trials,
 )
-from service.api.access import PAGES, TABLE
+from service.api.access import OPERATION, PAGES, TABLE
 from service.api.bodies import (
     DecisionsAsked,
     DecisionsBody,
@@ -140,12 +140,14 @@ def create_app(
     app.state.metrics = Metrics()
     app.state.tokens = Tokens(settings, clock)
     app.state.sessions = Sessions(clock)
-    access = Access(TABLE | PAGES if settings.workbench else TABLE)
+    table = TABLE if settings.api else OPERATION
+    access = Access(table | PAGES if settings.workbench else table)
     app.add_middleware(Gate, settings=settings, access=access, metrics=app.state.metrics, log=request_log)
     problems.install(app)
-    # The same function as in the router of decisions, which describes it, without the framework's reading of it.
-    app.router.routes.append(Route("/v1/decisions/{name}", decisions.decide, methods=["POST"]))
-    for room in ROUTERS:
+    if settings.api:
+        # The same function as in the router of decisions, which describes it, without the framework's reading of it.
+        app.router.routes.append(Route("/v1/decisions/{name}", decisions.decide, methods=["POST"]))
+    for room in ROUTERS if settings.api else (operations,):
         app.include_router(room.router)
     if settings.workbench:
         # NiceGUI is heavy, and has one application a process.

@@ -42,7 +42,7 @@ class Audit:
 
     def publish(self) -> None:
         """Sign where the chain stands and append it to the published heads; raises `FileRefused`."""
-        self._heads.publish(self._repository.head())
+        self._heads.publish(self._repository.head)
 
     def erase(self, sequences: Iterable[int], reason: Why, *, by: Person) -> dict[str, Any]:
         """Drop the payloads of events for good; the chain still verifies, and an event names them.
@@ -72,7 +72,8 @@ class Audit:
     def _erase(self, sequences: list[int], reason: Why, by: Person, answer: Callable[[Any, Any], Any]) -> Any:
         spans = _spans(sequences)
         with self._repository.change(by) as change:
-            change.erase(spans)
+            if not change.erase(spans):
+                raise Refused("these payloads were erased meanwhile; GET /v1/audit lists the events")
             change.happened(Happened(ERASURE, "audit", reason, {"erased": spans}))
             assert change.sealed is not None
             return answer(change, {"erased": len(sequences), "event": event_view(change.sealed)})

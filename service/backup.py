@@ -33,7 +33,7 @@ from service.store.upgrade import VERSIONS, known_version, upgrade, version
 FORMAT = "ruleedit-backup-1"
 MANIFEST = "manifest.json"
 #: What of the data folder is in a backup: the files, the decision log, the published heads.
-_KEPT = re.compile(r"files/[0-9a-f]{2}/[0-9a-f]{64}[\w./-]*|decisions/[\w.-]+|heads\.jsonl")
+_KEPT = re.compile(r"files/[0-9a-f]{2}/[0-9a-f]{64}[\w./-]*|decisions/(\d+/)?[\w.-]+|heads\.jsonl")
 _CHUNK = 1024 * 1024
 _ROWS = 1_000
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 from pathlib import Path
@@ -11,6 +12,13 @@ import typer
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
+
+class Part(enum.Enum):
+    """What a process serves."""
+
+    api = "api"
+    workbench = "workbench"
 
 
 def serve(
@@ -27,6 +35,12 @@ def serve(
     database: Annotated[
         str | None, typer.Option("--database", help="PostgreSQL by URL; a SQLite file in the data folder unless given.")
     ] = None,
+    only: Annotated[
+        Part | None, typer.Option("--only", help="Serve this part alone; other processes serve the other.")
+    ] = None,
+    shared: Annotated[
+        bool, typer.Option("--shared", help="Let other processes work on the same data, each started so.")
+    ] = False,
     admin_key: Annotated[bool, typer.Option("--admin-key", help="Make another admin key and print it.")] = False,
     list_settings: Annotated[
         bool, typer.Option("--settings", help="List every setting with its reason, and end.")
@@ -47,7 +61,15 @@ def serve(
     off = False if demo else None
     environ = {"RULEEDIT_DATA_DIR": "ruleedit-data", "RULEEDIT_WORKBENCH": "on", **os.environ}
     settings = from_environment(
-        environ, data_dir=data_dir, demo=demo or None, database=database, authentication=off, approval=off
+        environ,
+        data_dir=data_dir,
+        demo=demo or None,
+        database=database,
+        authentication=off,
+        approval=off,
+        shared=shared or None,
+        api=None if only is None else only is Part.api,
+        workbench=None if only is None else only is Part.workbench,
     )
     run(settings, host, port, new_admin_key=admin_key)
 

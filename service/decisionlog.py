@@ -24,13 +24,14 @@ from service.settings import Settings
 
 
 class DecisionLog:
-    """The log of one service, in the folder ``decisions`` of its data folder."""
+    """The log of one process, in the folder ``decisions`` of its data folder; under its ``seat`` where it shares it."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], datetime]) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], datetime], seat: int | None = None) -> None:
         self._clock = clock
         self._values = settings.decision_log_values
+        folder = settings.data_dir / "decisions"
         self._files = Rotating(
-            settings.data_dir / "decisions",
+            folder if seat is None else folder / str(seat),
             "decisions",
             clock,
             most_bytes=settings.decision_log_bytes,

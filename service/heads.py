@@ -6,9 +6,13 @@ the file where the service may append and nobody may overwrite, or copy it away.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import threading
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +28,7 @@ class Heads:
     """One file of heads, and the key that signs them.
 
     ``key_file`` is an Ed25519 key as PEM (PKCS #8); it is made, for its owner alone, where there is none.
+    Processes that share both take turns at the file.
     Raises `FileRefused` for a key that others can read, or that is none.
     """
 
@@ -41,13 +46,14 @@ class Heads:
         """A head with the service's signature, which isn't published by that."""
         return sign_head(head, self._key)
 
-    def publish(self, head: Head) -> SignedHead | None:
-        """Append a head if it is past the last one; returns what was appended.
+    def publish(self, read: Callable[[], Head]) -> SignedHead | None:
+        """Append the head that ``read`` gives if it is past the last one; returns what was appended.
 
+        It is read when it is this process's turn: one from before would look like an old database's.
         Raises `FileRefused` where the chain stands before the last published head, or has another event there.
         """
-        with self._lock:
-            last = self.last()
+        with self._turn():
+            head, last = read(), self.last()
             if last is not None and head.sequence <= last.head.sequence:
                 if (head.sequence, head.hash) != (last.head.sequence, last.head.hash):
                     raise FileRefused(
@@ -58,6 +64,13 @@ class Heads:
             signed = sign_head(head, self._key)
             _append(self._file, canonical_json(signed.to_json()))
         return signed
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[None]:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock, self._file.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def last(self) -> SignedHead | None:
         """The last published head; None where none is; raises `FileRefused` where its line is damaged."""
@@ -83,7 +96,6 @@ def _whole_lines(file: Path) -> list[bytes]:
 
 
 def _append(file: Path, line: str) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("ab") as out:
         whole = sum(len(kept) + 1 for kept in _whole_lines(file))
         if out.tell() != whole:
@@ -112,10 +124,12 @@ def _write_key(file: Path) -> None:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(file.name + ".new")
-    fresh.unlink(missing_ok=True)
+    fresh = file.with_name(f"{file.name}.{uuid.uuid4().hex}")
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
         out.write(pem)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(fresh, file)
+    # Of several processes that start at once the first one's key is everybody's.
+    with contextlib.suppress(FileExistsError):
+        os.link(fresh, file)
+    fresh.unlink()

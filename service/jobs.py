@@ -1,12 +1,17 @@
-"""Jobs: long work, recorded in the database and run in a few threads of this process.
+"""Jobs: long work, recorded in the database and run in a few threads of one of the processes that share it.
 
 A job's request is JSON, seed included, and its kind names what runs it, so that both a queued and a
 running job survive a restart: the work begins again, with the same outcome, from what it has kept in
 its folder. What it made and the mark that it succeeded are one transaction, so that it is made once.
+
+Whichever process is free takes the oldest job that waits, by one guarded write. A process that hasn't
+said for a while that it is alive has lost its jobs to the others; should it only have been slow, what it
+writes of them any more counts for nothing, as each beginning has a number.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import shutil
 import threading
@@ -21,6 +26,7 @@ from ruleedit.errors import Cancelled, RuleEditError
 from service.errors import QueueFull, StateRefused, UnknownJob
 from service.people import Person
 from service.store.change import Change
+from service.store.peers import Peers
 from service.store.records import FINISHED, Happened, JobRecord, JobState
 from service.store.repository import Repository
 
@@ -85,13 +91,15 @@ class Jobs:
     """The jobs of one service.
 
     ``runners`` runs each kind: it is given the request and a `Watch`, and returns what writes the outcome.
-    In ``folder`` each job has one of its own while it hasn't ended.
+    ``peers`` are the processes that take jobs from the same database. In ``folder`` each job has one of its
+    own while it hasn't ended.
     """
 
     def __init__(
         self,
         repository: Repository,
         runners: Mapping[str, Runner],
+        peers: Peers,
         *,
         folder: Path,
         new_id: Callable[[str], str],
@@ -105,26 +113,55 @@ class Jobs:
         self._new_id = new_id
         self._seconds = progress_seconds
         self._most_waiting = most_waiting
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="job")
-        self._running: dict[str, Watch] = {}
+        self._peers = peers
+        self._workers = workers
+        self._pool = ThreadPoolExecutor(max(1, workers), thread_name_prefix="job")
+        #: By the job and the number of its beginning.
+        self._running: dict[tuple[str, int], Watch] = {}
         self._lock = threading.Lock()
         self._closing = threading.Event()
 
     def start(self) -> None:
         """Take up what was queued, and begin again what a restart interrupted."""
-        for job in self._repository.jobs_in("running"):
+        self._recover()
+        self._tidy()
+        self._offer(self._repository.waiting_jobs())
+
+    def look(self) -> None:
+        """Look for what other processes did: jobs to take up, jobs that are no longer this one's."""
+        self._recover()
+        with self._lock:
+            mine = dict(self._running)
+        still = {(job.id, job.attempts) for job in self._repository.jobs_in("running")} if mine else set()
+        for begun, watch in mine.items():
+            if begun not in still:
+                watch.stop()
+        waiting = self._repository.waiting_jobs()
+        self._offer(min(waiting, self._workers - len(mine)))
+
+    def _recover(self) -> None:
+        """Queue again the jobs of processes that have ended, of all of them where nobody else can be there."""
+        seconds = self._peers.seconds
+        lost = self._repository.jobs_in("running") if seconds is None else self._repository.lost_jobs(seconds)
+        for job in lost:
             if job.attempts >= MOST_ATTEMPTS:
                 self._end(job, "failed", INTERRUPTED)
             else:
-                self._repository.requeue_job(job.id)
+                self._repository.requeue_job(job)
+
+    def _tidy(self) -> None:
+        """Remove what ended jobs kept: whoever ran them was killed before it could."""
         kept = list(self._folder.glob("*"))
-        waiting = self._repository.jobs_in("queued")
-        unfinished = {job.id for job in (*waiting, *self._repository.jobs_in("running"))}
+        going = {job.id for state in ("queued", "running") for job in self._repository.jobs_in(state)}
         for folder in kept:
-            if folder.name not in unfinished:
+            if folder.name not in going:
                 shutil.rmtree(folder, ignore_errors=True)
-        for job in waiting:
-            self._pool.submit(self._run, job)
+
+    def _offer(self, jobs: int) -> None:
+        """Have so many jobs taken up, as soon as threads are free."""
+        for _ in range(jobs if self._workers else 0):
+            with contextlib.suppress(RuntimeError):  # it closes
+                self._pool.submit(self._take)
 
     def close(self) -> None:
         """Stop: running jobs end at their next step and, as queued ones, wait for the next start."""
@@ -139,7 +176,7 @@ class Jobs:
 
         Raises `QueueFull` where too many wait.
         """
-        waiting = self._repository.count_jobs().get("queued", 0)
+        waiting = self._repository.waiting_jobs()
         if waiting >= self._most_waiting:
             raise QueueFull(f"{waiting} jobs wait already; ask again later, or cancel some", RETRY_SECONDS)
         asked = request | {"by": by.to_json()}
@@ -148,7 +185,7 @@ class Jobs:
             change.add(job)
             change.happened(Happened("submit job", job.id, payload={"kind": kind, "request": request}))
             reply = answer(change, job)
-        self._pool.submit(self._run, job)
+        self._offer(1)
         return reply
 
     def get(self, name: str) -> JobRecord:
@@ -162,33 +199,41 @@ class Jobs:
         """
         job = self.get(name)
         with self._repository.change(by) as change:
-            if not change.move_job(name, ["queued", "running"], "cancelled", error=CANCELLED):
+            if not change.cancel_job(name, CANCELLED):
                 raise StateRefused(f"the job {name!r} has ended already")
             change.happened(Happened("job cancelled", name))
             reply = answer(change, replace(job, state="cancelled", error=CANCELLED))
         with self._lock:
-            if name in self._running:
-                self._running[name].stop()
+            for (job_id, _), watch in self._running.items():
+                if job_id == name:
+                    watch.stop()
+        if job.state == "queued":
+            shutil.rmtree(self._folder / name, ignore_errors=True)
         return reply
 
-    def _run(self, job: JobRecord) -> None:
+    def _take(self) -> None:
+        """Begin the oldest job that waits, if one still does."""
+        with self._lock:
+            if self._closing.is_set() or (job := self._repository.begin_job(self._peers.id)) is None:
+                return
+            watch = self._watch(job)
+            self._running[job.id, job.attempts] = watch
+        self._run(job, watch)
+
+    def _watch(self, job: JobRecord) -> Watch:
         def progress(done: int, of: int) -> None:
-            self._repository.progress_job(job.id, done, of, watch.course)
+            self._repository.progress_job(job, done, of, watch.course)
 
         watch = Watch(progress, self._seconds, self._folder / job.id)
-        with self._lock:
-            if self._closing.is_set():
-                return
-            if not self._repository.begin_job(job.id):
-                self._forget(job.id)
-                return
-            self._running[job.id] = watch
+        return watch
+
+    def _run(self, job: JobRecord, watch: Watch) -> None:
         try:
             self._finish(job, self._runners[job.kind](job.request, watch))
         except Cancelled:
-            # Either somebody cancelled it, and it is marked so, or the service stops, and begins it again later.
+            # It was cancelled, and is marked so, or lost; or the service stops, and it begins again later.
             if self._closing.is_set():
-                self._repository.requeue_job(job.id)
+                self._repository.requeue_job(job)
         except RuleEditError as problem:
             self._end(job, "failed", {"code": problem.code, "detail": str(problem)})
         except Exception:
@@ -196,7 +241,7 @@ class Jobs:
             self._end(job, "failed", FAULT)
         finally:
             with self._lock:
-                del self._running[job.id]
+                del self._running[job.id, job.attempts]
             self._forget(job.id)
 
     def _forget(self, job: str) -> None:
@@ -205,15 +250,15 @@ class Jobs:
             shutil.rmtree(self._folder / job, ignore_errors=True)
 
     def _finish(self, job: JobRecord, made: Made) -> None:
-        """Write what a job made and that it succeeded, unless it was cancelled meanwhile."""
+        """Write what a job made and that it succeeded, unless it was cancelled or lost meanwhile."""
         with self._repository.change(requester(job)) as change:
             result = made(change)
-            if not change.move_job(job.id, ["running"], "succeeded", result=result):
+            if not change.end_job(job, "succeeded", result=result):
                 change.abandon()
 
     def _end(self, job: JobRecord, state: JobState, error: dict[str, Any]) -> None:
         with self._repository.change(requester(job)) as change:
-            if not change.move_job(job.id, ["running"], state, error=error):
+            if not change.end_job(job, state, error=error):
                 change.abandon()
             change.happened(Happened(f"job {state}", job.id, payload={"error": error}))
 

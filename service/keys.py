@@ -22,6 +22,8 @@ from service.store.records import Happened, KeyRecord, Why
 from service.store.repository import Repository, text_of
 
 MARK = "re_"
+#: What happens to keys so that they open nothing any more.
+REVOKED = frozenset({"revoke key"})
 _REFUSED = "the key isn't known, has expired or was revoked; ask an admin for another"
 #: Compared where nothing has the prefix, so that an unknown prefix takes as long as a wrong secret.
 _NOBODY = "0" * 64
@@ -49,6 +51,7 @@ class Keys:
         self._clock = clock
         self._seconds = seconds
         self._read: dict[str, tuple[float, KeyRecord]] = {}
+        self._forgotten = 0
 
     def issue(
         self, name: str, roles: Iterable[Role], *, by: Person, expires: datetime | None = None, reason: Why = ""
@@ -61,6 +64,14 @@ class Keys:
             raise RequestInvalid(f"body.name: {name!r} is the service's own; give the person's or the system's name")
         if expires is not None and expires <= self._clock():
             raise RequestInvalid("body.expires: the moment is in the past; a key expires later, or never (null)")
+        record, text = self._new(name, roles, by, expires)
+        with self._repository.change(by) as change:
+            _keep(change, record, reason)
+        return record, text
+
+    def _new(
+        self, name: str, roles: Iterable[Role], by: Person, expires: datetime | None = None
+    ) -> tuple[KeyRecord, str]:
         prefix = secrets.token_hex(6)
         text = f"{MARK}{prefix}_{secrets.token_urlsafe(32)}"
         record = KeyRecord(
@@ -73,10 +84,6 @@ class Keys:
             made_by=by.name,
             expires=None if expires is None else text_of(expires),
         )
-        detail = {"name": name, "roles": record.roles, "prefix": prefix, "expires": record.expires}
-        with self._repository.change(by) as change:
-            change.add(record)
-            change.happened(Happened("issue key", record.id, reason, detail))
         return record, text
 
     def revoke(
@@ -87,23 +94,34 @@ class Keys:
         Raises `UnknownKey`, `StateRefused`.
         """
         record = self._repository.get(KeyRecord, key, UnknownKey)
-        if "admin" in record.roles and not any(other.id != key for other in self._admins()):
-            raise StateRefused(f"the key {key!r} is the last one of an admin; issue another one before")
         with self._repository.change(by) as change:
+            if "admin" in record.roles and not any(one.id != key for one in self._admins(change.keys_of("admin"))):
+                raise StateRefused(f"the key {key!r} is the last one of an admin; issue another one before")
             change.revoke_key(key)
             change.happened(Happened("revoke key", key, reason, {"name": record.name}))
             reply = answer(change, replace(record, revoked=change.moment))
-        self._read.pop(record.prefix, None)
+        self.forget()
         return reply
+
+    def forget(self) -> None:
+        """Ask the database anew for every key: one was revoked, here or by another process."""
+        self._forgotten += 1
+        self._read.clear()
 
     def bootstrap(self, *, again: bool = False) -> str | None:
         """The first admin key, where there is no admin key that opens anything; None where there is one.
 
-        ``again`` makes one in any case: whoever starts the service with it can read the data folder anyway.
+        Of several processes that start at once one makes it. ``again`` makes one in any case: whoever
+        starts the service with it can read the data folder anyway.
         """
-        if self._admins() and not again:
+        if self._admins(self._repository.keys_of("admin")) and not again:
             return None
-        return self.issue("admin", ["admin"], by=SERVICE, reason="printed when the service was started")[1]
+        record, text = self._new("admin", ["admin"], SERVICE)
+        with self._repository.change(SERVICE) as change:
+            if self._admins(change.keys_of("admin")) and not again:
+                change.abandon()
+            _keep(change, record, "printed when the service was started")
+        return None if change.sealed is None else text
 
     def known(self, text: str) -> Person | None:
         """The person of a key that was read lately; None where the database has to be asked (`person`).
@@ -117,10 +135,13 @@ class Keys:
 
     def person(self, text: str) -> Person:
         """The person whose key this is; raises `CredentialRefused` whatever is wrong with it."""
+        before = self._forgotten
         record = self._repository.key_of(_prefix(text))
         person = self._check(text, record)
         assert record is not None
-        self._read[record.prefix] = (time.monotonic(), record)
+        # What was read before a revocation must not be kept after it.
+        if before == self._forgotten:
+            self._read[record.prefix] = (time.monotonic(), record)
         return person
 
     def _check(self, text: str, record: KeyRecord | None) -> Person:
@@ -132,8 +153,14 @@ class Keys:
     def _past(self, record: KeyRecord) -> bool:
         return record.expires is not None and text_of(self._clock()) >= record.expires
 
-    def _admins(self) -> list[KeyRecord]:
-        return [key for key in self._repository.keys_of("admin") if not self._past(key)]
+    def _admins(self, found: Iterable[KeyRecord]) -> list[KeyRecord]:
+        return [key for key in found if not self._past(key)]
+
+
+def _keep(change: Change, record: KeyRecord, reason: Why) -> None:
+    change.add(record)
+    detail = {"name": record.name, "roles": record.roles, "prefix": record.prefix, "expires": record.expires}
+    change.happened(Happened("issue key", record.id, reason, detail))
 
 
 def _prefix(text: str) -> str:

@@ -41,7 +41,7 @@ class ChainLedger:
         made = self._made(subject, bundle) or self._make(subject, bundle)
         chain = self.events[: made.sequence]
         signed = self._heads.sign(Head(made.sequence, made.hash, made.time))
-        self._heads.publish(self._repository.head())
+        self._heads.publish(self._repository.head)
         return chain, signed
 
     def _made(self, subject: str, bundle: str) -> Event | None:

@@ -69,13 +69,22 @@ class Once:
             kept = self._repository.reply(*key)
             if kept is not None and kept[0] != wanted.asked:
                 raise KeyReused(f"the Idempotency-Key {key[1]!r} was used for another request; take a new one")
-            yield Attempt(asked=wanted) if kept is None else Attempt(earlier=json.loads(kept[1]))
+            if kept is not None:
+                yield Attempt(earlier=json.loads(kept[1]))
+                return
+            try:
+                yield Attempt(asked=wanted)
+            except Exception as problem:
+                # Another process was at work on the same request and was quicker: its reply is the one to read.
+                if self._repository.reply(*key) is None:
+                    raise
+                raise _in_flight(key) from problem
 
     @contextlib.contextmanager
     def _alone(self, key: tuple[str, str]) -> Iterator[None]:
         with self._lock:
             if key in self._flying:
-                raise KeyInFlight(f"a request with the Idempotency-Key {key[1]!r} is still at work; ask again later")
+                raise _in_flight(key)
             self._flying.add(key)
         try:
             yield
@@ -89,3 +98,7 @@ def _plain(argument: Any) -> Any:
     if not isinstance(argument, Reason):
         return argument
     return [argument.text, argument.cited] if argument.cited else argument.text
+
+
+def _in_flight(key: tuple[str, str]) -> KeyInFlight:
+    return KeyInFlight(f"a request with the Idempotency-Key {key[1]!r} is still at work; ask again later")

@@ -318,22 +318,23 @@ class Scoring:
         with self._lock:
             self._trials = {**self._trials, (name, trial.kind): trial}
 
-    def end(self, name: str, kind: Kind) -> None:
-        """Try nothing more of a kind under a name."""
+    def end(self, name: str, kind: Kind) -> Trial | None:
+        """Try nothing more of a kind under a name; what was tried, and has counted its last row."""
         with self._lock:
             ended = self._trials.get((name, kind))
             self._trials = {key: trial for key, trial in self._trials.items() if trial is not ended}
         if ended is not None:
             ended.close()
+        return ended
 
     def tried(self, name: str, kind: Kind) -> Trial | None:
         """What is on trial under a name."""
         return self._trials.get((name, kind))
 
-    def close(self) -> None:
-        """End the trials."""
-        for name, kind in self._trials:
-            self.end(name, kind)
+    @property
+    def trials(self) -> Mapping[tuple[str, Kind], Trial]:
+        """What is on trial, by name and kind."""
+        return self._trials
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -400,9 +401,9 @@ def trial_metrics(trials: Mapping[tuple[str, Kind], Trial]) -> Iterator[Metric]:
     dropped = CounterMetricFamily("ruleedit_trial_dropped_rows", "Rows that a shadow had no time for.", labels=labels)
     for (name, kind), trial in trials.items():
         own = [name, kind, trial.candidate.id]
-        found, failures, drops = trial.counts()
-        for pair, count in found.items():
+        found = trial.counts()
+        for pair, count in found.pairs.items():
             pairs.add_metric([*own, *pair], count)
-        failed.add_metric(own, failures)
-        dropped.add_metric(own, drops)
+        failed.add_metric(own, found.failed)
+        dropped.add_metric(own, found.dropped)
     yield from (pairs, failed, dropped)

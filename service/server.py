@@ -31,9 +31,9 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
     listening = listen(host, port)
     requests = Writer(logs.configure(), REQUEST_LINES) if settings.request_log else None
     with listening, contextlib.ExitStack() as ending:
-        Claim(settings.data_dir).release()
+        Claim(settings.data_dir, shared=settings.shared).release()
         # Opened once before: a database that can't be used is refused in one line, not by a server that fails to start.
-        Repository(settings.store).close()
+        Repository(settings.store, shared=settings.shared).close()
         if requests is not None:
             ending.callback(requests.close)
         config = uvicorn.Config(

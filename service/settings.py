@@ -34,10 +34,22 @@ class Settings:
         The folder of the database and the files; made where it isn't there.
     workbench
         Whether the pages are served at ``/``; NiceGUI has one application a process, so a process has one workbench.
+    api
+        Whether the API is served; off, this process has the workbench alone, and others have the API.
+    shared
+        Whether several processes work on this data folder and database at once, each started so. Off, a second
+        process is refused.
+    follow_seconds
+        What another process changed (releases, trials, keys, jobs) is looked for this often where they share: two
+        small queries each time.
+    lease_seconds
+        A process that hasn't said for so long that it is alive is taken for dead by those that share with it, and
+        its jobs begin again in another.
     demo
         Whether a ready example is made on the first start.
     workers
-        Jobs at once: a long one holds up no short one, and training uses every processor already.
+        Jobs at once: a long one holds up no short one, and training uses every processor already. 0 leaves them all
+        to the processes that this one shares with.
     most_jobs
         Jobs that wait: past that the answer is 429, with Retry-After.
     most_upload
@@ -150,6 +162,10 @@ class Settings:
 
     data_dir: Path
     workbench: bool = False
+    api: bool = True
+    shared: bool = False
+    follow_seconds: float = 0.25
+    lease_seconds: float = 15.0
     demo: bool = False
     workers: int = 2
     most_jobs: int = 100
@@ -210,6 +226,12 @@ class Settings:
             raise Refused("approval can be off only where authentication is off too, on this machine for a demo")
         if self.demo and self.approval:
             raise Refused("the example is put in service without anybody's approval; demo needs approval off")
+        if not self.api and not self.workbench:
+            raise Refused("api and workbench are both off, so there is nothing to serve; one of them on is accepted")
+        if self.workers == 0 and not self.shared:
+            raise Refused("workers is 0, and nobody shares the jobs; 1 or more is accepted, or shared on")
+        if self.demo and self.shared:
+            raise Refused("the example is made by one process; demo needs shared off")
         if self.decision_log not in LOGGED:
             raise Refused(f"decision_log is {self.decision_log!r}; {', '.join(LOGGED)} is accepted")
         if self.oidc_issuer:

@@ -34,6 +34,15 @@ TAIL = """
   jobs, lines dropped from the decision log. Counters begin at 0 with each start.
 - *Health*: `GET /healthz` (alive) and `GET /readyz` (the releases in service are loaded).
 - *Stopping*: SIGTERM ends the service once the requests in flight are answered, within 10 s.
+- *Several processes* (`--shared` for each, or `RULEEDIT_SHARED=on`) work on one data folder and one database: on
+  PostgreSQL from any machine that has the folder, whose file system must carry locks (flock); on SQLite on one machine.
+  `--only api` and `--only workbench` part them; there is one workbench, as sessions are in its memory. What one changes
+  the others learn by asking the database every `RULEEDIT_FOLLOW_SECONDS`; one that can't is not ready, and decides by
+  what it has. Jobs go to whoever is free; those of a killed process begin again once `RULEEDIT_LEASE_SECONDS` have
+  passed. The oldest process publishes the head, writes expiries down and erases. Each process has a decision log of its
+  own, `decisions/N/decisions.jsonl`, and metrics of its own: ask each, and add counters up (`ruleedit_jobs` is of all).
+  Every limit of load and of jobs at once is a process's; `RULEEDIT_MOST_JOBS`, revisions, keys and replies are of all.
+  A process takes up to 21 connections to PostgreSQL. Stop all of them before a newer version is started.
 - *Container*: the `Dockerfile` runs the service as a user without rights, data in the volume `/data`. It has not been
   built by CI, which has no container engine.
 """

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, Protocol, TypeAlias
 
 from ruleedit.decisions import Decision
+from service.store.records import TrialCounts
 
 log = logging.getLogger(__name__)
 Kind: TypeAlias = Literal["shadow", "canary"]
@@ -41,13 +42,14 @@ class Candidate(Protocol):
 
 
 class Trial:
-    """One release on trial, and what was counted since the service started or the trial did."""
+    """One release on trial in this process, and what was counted here since the service started or the trial did."""
 
-    def __init__(self, kind: Kind, candidate: Candidate, share: float, since: str) -> None:
+    def __init__(self, kind: Kind, candidate: Candidate, share: float) -> None:
         self.kind: Kind = kind
         self.candidate = candidate
         self.share = share
-        self.since = since
+        #: The trial's number in the database, once it is there.
+        self.number = 0
         self._lock = threading.Lock()
         self._pairs: Counter[tuple[str, str]] = Counter()
         self._failed = 0
@@ -86,14 +88,14 @@ class Trial:
             self._queue.put(None)
             self._thread.join()
 
-    def counts(self) -> tuple[dict[tuple[str, str], int], int, int]:
+    def counts(self) -> TrialCounts:
         """Rows by pair of outcomes, rows that it couldn't decide, and rows that were dropped.
 
         A shadow's pairs are what was answered and what it would have; a canary's the model's own outcome
         and what it answered.
         """
         with self._lock:
-            return dict(sorted(self._pairs.items())), self._failed, self._dropped
+            return TrialCounts(dict(sorted(self._pairs.items())), self._failed, self._dropped)
 
     def _follow(self) -> None:
         while (item := self._queue.get()) is not None:

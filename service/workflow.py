@@ -34,6 +34,8 @@ from service.store.repository import Repository, text_of
 from service.views import release_view
 
 log = logging.getLogger(__name__)
+#: What happens to releases so that others serve.
+SWITCHES = frozenset({"activate release", "roll back release", "expire release", "withdraw release"})
 
 
 @dataclass(frozen=True)
@@ -71,9 +73,17 @@ class Workflow:
     def start(self) -> None:
         """Put in service what was, except for what has expired meanwhile or needs an approval that it hasn't."""
         self.retire()
-        for record in self._repository.active():
-            line = self._repository.line(record.name)
-            self._scoring.put(self._ready(record, line[:-1]))
+        self.follow()
+
+    def follow(self) -> None:
+        """Serve what the database says, whoever changed it; raises where a release can't be loaded."""
+        with self._switching:
+            active = self._repository.active()
+            for name in set(self._scoring.names) - {record.name for record in active}:
+                self._scoring.drop(name)
+            for record in active:
+                line = self._repository.line(record.name)
+                self._scoring.put(self._ready(record, line[:-1]))
 
     # --- approval -----------------------------------------------------------------------------
 
@@ -190,6 +200,8 @@ class Workflow:
             line = [earlier for earlier in self._repository.line(record.name) if earlier.id != name]
             serving = self._ready(record, line)
             with self._repository.change(by) as change:
+                # Loading took its time, in which another process may have taken the approval back.
+                self.check_servable(change.release(name))
                 payload = released(record) | {"replaces": change.activate(name)}
                 change.happened(Happened("activate release", name, reason, payload))
                 reply = attempt.answer(change, release_view(replace(record, state="active")))

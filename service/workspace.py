@@ -6,6 +6,7 @@ gives it (`service.views`).
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -46,11 +47,12 @@ from service.children import Children
 from service.counterexamples import Counterexamples
 from service.decisionlog import DecisionLog
 from service.errors import NotReady, Stale, UnknownDataset, UnknownKey, UnknownModel, UnknownRelease, UnknownRuleSet
+from service.following import Following
 from service.heads import Heads
 from service.insight import Lens
 from service.inspection import inspect_model, inspect_table
 from service.jobs import Jobs, Watch
-from service.keys import Keys
+from service.keys import REVOKED, Keys
 from service.ledger import ChainLedger
 from service.local import look
 from service.once import Attempt, Once
@@ -61,6 +63,7 @@ from service.settings import Settings
 from service.shelf import EncodedTable, Kept, Shelf, truth_or_none
 from service.store.change import Record
 from service.store.files import Claim, Files
+from service.store.peers import Peers
 from service.store.records import (
     Dataset,
     Happened,
@@ -76,7 +79,7 @@ from service.store.records import (
 from service.store.repository import Repository, now, random_id, text_of
 from service.store.seam import Storage, real_storage
 from service.tasks import Tasks, versions
-from service.trials import Trials
+from service.trials import TRIED, Trials
 from service.views import (
     dataset_view,
     diff_view,
@@ -88,7 +91,7 @@ from service.views import (
     ruleset_item,
     ruleset_view,
 )
-from service.workflow import Workflow
+from service.workflow import SWITCHES, Workflow
 
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
@@ -134,13 +137,15 @@ class Workspace:
     ) -> None:
         self.settings = settings
         self._new_id = new_id
-        self._claim = Claim(settings.data_dir)
-        self._files = Files(settings.data_dir / "files", storage)
-        self._repository = Repository(settings.store, clock, new_id=new_id, storage=storage, notice=settings.notice)
+        self._claim = Claim(settings.data_dir, shared=settings.shared)
+        self._files = Files(settings.data_dir / "files", storage, self._claim.seat)
+        self._repository = Repository(
+            settings.store, clock, new_id=new_id, storage=storage, notice=settings.notice, shared=settings.shared
+        )
+        self._peers = Peers(self._repository.database, settings.lease_seconds if settings.shared else None)
         self._once = Once(self._repository, clock)
         self._heads = Heads(settings.heads_file, settings.key_file)
         self.audit = Audit(self._repository, self._heads, self._once, clock)
-        self._schedule = Schedule(self._chores())
         self._shelf = Shelf(self._repository, self._files)
         self._lenses: Kept[tuple[str, RuleSet, tuple[Grouping, ...]], Lens] = Kept(2)
         children = Children(settings.job_memory, settings.job_seconds)
@@ -149,6 +154,7 @@ class Workspace:
         self._jobs = Jobs(
             self._repository,
             self.tasks.runners,
+            self._peers,
             folder=settings.data_dir / "jobs",
             new_id=new_id,
             workers=settings.workers,
@@ -156,48 +162,73 @@ class Workspace:
             progress_seconds=settings.progress_seconds,
         )
         self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
-        self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock)
+        self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock, self._claim.seat)
         self.scoring = Scoring(self._decision_log, clock)
         self.workflow = Workflow(self._repository, self._shelf, self.scoring, self._once, settings, clock)
         self.counterexamples = Counterexamples(self._repository, self._shelf, self._once, new_id)
         self.trials = Trials(self._repository, self._shelf, self.scoring, self._once, self.workflow)
+        readers = {self.workflow.follow: SWITCHES, self.trials.follow: TRIED, self.keys.forget: REVOKED}
+        self._following = Following(self._repository, readers)
+        self._schedules = [Schedule(chores) for chores in self._chores()]
         self._waiting_for: str | None = "the active releases are being loaded"
 
     def start(self) -> None:
         """Load the active releases and take up the queued jobs."""
+        self._peers.beat()
+        self._following.start()
         self.workflow.start()
-        self.trials.start()
+        self.trials.follow()
         self._jobs.start()
-        self._schedule.start()
+        for schedule in self._schedules:
+            schedule.start()
 
     def say_ready(self, waiting_for: str | None = None) -> None:
         """Say what requests still have to wait for; None: nothing."""
         self._waiting_for = waiting_for
 
     def check_ready(self) -> None:
-        """Raise `NotReady` while the service is starting."""
+        """Raise `NotReady` while the service is starting, or can't follow what other processes change."""
         if self._waiting_for is not None:
             raise NotReady(self._waiting_for)
+        if self._following.problem is not None:
+            raise NotReady(f"what other processes changed can't be read: {self._following.problem}")
 
     def close(self) -> None:
         """Stop the jobs, write what waits, publish where the audit stands, and let go of the data folder."""
-        self.scoring.close()
+        for schedule in self._schedules[1:]:
+            schedule.close()
+        self._jobs.close()
+        self.trials.close()
         if self._decision_log is not None:
             self._decision_log.close()
-        self._schedule.close()
-        self._jobs.close()
         run(Chore("publish the head of the audit chain", 0.0, self.audit.publish))
+        self._schedules[0].close()
+        run(Chore("leave", 0.0, self._peers.leave))
         self._repository.close()
         self._claim.release()
 
-    def _chores(self) -> list[Chore]:
+    def _chores(self) -> list[list[Chore]]:
+        """What is done again and again, each list in a thread: to stay alive, what one process does, what each does."""
         chosen = self.settings
-        return [
+        led = [
             Chore("publish the head of the audit chain", chosen.publish_seconds, self.audit.publish),
-            Chore("retire what has expired", chosen.expiry_seconds, lambda: self.workflow.retire()),
+            Chore("retire what has expired", chosen.expiry_seconds, self.workflow.retire),
             Chore("forget old replies", 600.0, lambda: self._once.forget(chosen.keep_keys_hours)),
             Chore("erase old payloads", 3600.0, lambda: self.audit.retain(chosen.keep_payloads_days)),
         ]
+        every = [Chore("write what trials counted", 1.0, self.trials.write)]
+        if not chosen.shared:
+            return [[], led, every]
+        beat = Chore("say that this process is alive", chosen.lease_seconds / 3, self._peers.beat)
+        every += [
+            Chore("follow what other processes changed", chosen.follow_seconds, self._following.look),
+            Chore("look for jobs", chosen.follow_seconds, self._jobs.look),
+        ]
+        return [[beat], [replace(chore, run=functools.partial(self._led, chore)) for chore in led], every]
+
+    def _led(self, chore: Chore) -> None:
+        if self._peers.leads():
+            chore.run()
 
     # --- data sets ----------------------------------------------------------------------------
 

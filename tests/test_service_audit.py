@@ -205,7 +205,7 @@ def test_a_file_that_is_no_ed25519_key_is_refused(tmp_path: Path) -> None:
 def test_a_head_is_signed_with_the_key_of_the_file(tmp_path: Path) -> None:
     """So that an auditor who has the public key knows whose it is."""
     heads = Heads(tmp_path / "h", tmp_path / "key.pem")
-    signed = heads.publish(Head(1, "ab" * 32, "2026"))
+    signed = heads.publish(lambda: Head(1, "ab" * 32, "2026"))
     assert signed is not None
     assert verify_head(signed, heads.key)
     assert heads.last() == signed

@@ -16,6 +16,7 @@ from service.errors import StateRefused, UnknownJob
 from service.jobs import MOST_ATTEMPTS, MOST_ROUNDS, Jobs, Made, Runner, Watch
 from service.people import LOCAL
 from service.store.change import Change
+from service.store.peers import Peers
 from service.store.records import FINISHED, Happened, JobRecord
 from service.store.repository import Repository
 
@@ -42,6 +43,7 @@ class Bench:
         self.jobs = Jobs(
             self.repository,
             runners,
+            Peers(self.repository.database, None),
             folder=folder,
             new_id=lambda kind: f"{kind}-{next(numbers)}",
             workers=1,

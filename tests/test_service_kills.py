@@ -183,7 +183,8 @@ def opened(settings: Settings, **more: Any) -> Workspace:
 
 def left(workspace: Workspace) -> None:
     """Let go of a workspace as the system does for a killed process: nothing more is written."""
-    workspace._schedule.close()
+    for schedule in workspace._schedules:
+        schedule.close()
     workspace._jobs._pool.shutdown(wait=True)
     workspace._repository.close()
     workspace._claim.release()

@@ -20,7 +20,6 @@ from service.errors import (
     Stale,
     StateRefused,
     UnknownDataset,
-    UnknownJob,
     UnknownRelease,
     UnknownRevision,
     UnknownRuleSet,
@@ -496,18 +495,27 @@ def test_names_don_t_disturb_each_other(repository: Repository) -> None:
 
 
 def test_a_job_moves_only_from_the_state_it_is_in(repository: Repository) -> None:
-    """A second move from the same state fails and changes nothing; each beginning is counted."""
+    """A second beginning finds nothing; each is counted, and what an earlier one says counts for nothing."""
     add(repository, JobRecord("j", MOMENT, "train", {}, "queued"))
-    assert repository.begin_job("j")
-    assert not repository.begin_job("j")
-    with repository.change(KIM) as change:
-        assert not change.move_job("j", ["queued"], "cancelled")
-        change.abandon()
-    assert [(job.id, job.attempts) for job in repository.jobs_in("running")] == [("j", 1)]
+    first = repository.begin_job("one")
+    assert first == JobRecord("j", MOMENT, "train", {}, "running", attempts=1, process="one")
+    assert repository.begin_job("another") is None
+    assert repository.jobs_in("running") == [first]
     assert repository.count_jobs() == {"running": 1}
-    repository.requeue_job("j")
-    assert repository.begin_job("j")
-    assert repository.get(JobRecord, "j", UnknownJob).attempts == 2
+    repository.requeue_job(first)
+    second = repository.begin_job("another")
+    assert second is not None
+    assert (second.attempts, second.process) == (2, "another")
+    repository.progress_job(first, 1, 2)
+    repository.requeue_job(first)
+    with repository.change(KIM) as change:
+        assert not change.end_job(first, "succeeded", result={})
+        change.abandon()
+    assert repository.jobs_in("running") == [second]
+    with repository.change(KIM) as change:
+        assert change.end_job(second, "failed", error={})
+        assert not change.cancel_job("j", {})
+        change.happened(HAPPENED)
 
 
 def test_a_moment_is_text_in_utc() -> None:

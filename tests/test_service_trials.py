@@ -14,6 +14,7 @@ from ruleedit.decisions import Decision
 from ruleedit.onerow import RowDecider
 from ruleedit.release import load
 from ruleedit.tables import encode, read
+from service.store.records import TrialCounts
 from service.trial import MOST_WAITING, Trial, split
 from tests.commandline import Shop
 from tests.serving import Api, Made, guarded, make, refused, serving
@@ -157,17 +158,20 @@ def test_a_share_is_of_the_rows(api: Api, made: Made, other: str, share: Any) ->
 
 
 def test_trials_outlive_a_restart(tmp_path: Path) -> None:
-    """Their counters don't; ended ones stay ended."""
+    """With what was counted; ended ones stay ended."""
     with serving(tmp_path) as api:
         made = make(api)
         other = api.released(made.ruleset, "small")
         begin(api, other, "canary", share=1)
         begin(api, other, "shadow")
-        end(api, other, "shadow")
+        api.decide("small", *ROWS)
+        counted = end(api, other, "shadow")
     with serving(tmp_path) as api:
         told = api.get(f"/v1/releases/{other}/canary").json()
-        assert (told["state"], told["rows"]) == ("running", 0)
-        assert api.get(f"/v1/releases/{other}/shadow").json()["state"] == "ended"
+        assert (told["state"], told["rows"]) == ("running", len(ROWS))
+        ended = api.get(f"/v1/releases/{other}/shadow").json()
+        assert (ended["state"], ended["rows"]) == ("ended", len(ROWS))
+        assert counted["rows"] <= len(ROWS)
         assert api.decide("small", ROWS[0]).json()["decisions"][0]["release"] == other
 
 
@@ -222,7 +226,7 @@ def decisions_of(shop: Shop, rows: int) -> tuple[list[list[float]], list[Decisio
 @pytest.mark.parametrize("share", [0.01, 0.25, 0.9])
 def test_the_share_is_that_of_the_rows(share: float) -> None:
     """Of many different ones, within four standard errors; NaN has a place like any value."""
-    trial = Trial("canary", Broken(), share, "")
+    trial = Trial("canary", Broken(), share)
     rows = [[float(i), float("nan")] for i in range(10_000)]
     taken = sum(map(trial.takes, rows))
     assert abs(taken - 10_000 * share) < 4 * (10_000 * share * (1 - share)) ** 0.5
@@ -234,22 +238,22 @@ def test_rows_that_a_canary_can_t_decide_are_decided_by_the_release_in_service(
 ) -> None:
     """And counted, and said once."""
     encoded, decisions, decider = decisions_of(shop, 40)
-    trial = Trial("canary", Broken(), 0.5, "")
+    trial = Trial("canary", Broken(), 0.5)
     for _ in range(2):
         found, tried = split(trial, encoded, [{}] * 40, lambda places: [decider.decide(encoded[p]) for p in places])
         assert found == decisions
         assert not any(tried)
-    assert trial.counts()[1] == 2 * sum(map(trial.takes, encoded))
+    assert trial.counts().failed == 2 * sum(map(trial.takes, encoded))
     assert len(caplog.records) == 1
 
 
 def test_a_broken_shadow_is_counted(caplog: pytest.LogCaptureFixture) -> None:
     """The rows that it couldn't decide."""
-    trial = Trial("shadow", Broken(), 0.0, "")
+    trial = Trial("shadow", Broken(), 0.0)
     for _ in range(3):
         trial.follow([{}, {}], ["yes", "no"])
     trial.close()
-    assert trial.counts() == ({}, 6, 0)
+    assert trial.counts() == TrialCounts(failed=6)
     assert len(caplog.records) == 1
 
 
@@ -261,10 +265,10 @@ def test_a_slow_shadow_drops_what_it_has_no_time_for(count: Callable[[int, int],
             time.sleep(0.5)
             return []
 
-    trial = Trial("shadow", Slow(), 0.0, "")
+    trial = Trial("shadow", Slow(), 0.0)
     for _ in range(MOST_WAITING + 50):
         trial.follow([], [])
     trial.follow([{}] * 7, ["yes"] * 7)
-    assert trial.counts()[2] == 7
+    assert trial.counts().dropped == 7
     trial.candidate = Broken()
     trial.close()

@@ -97,6 +97,11 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/jobs/{job}/events": _READ,
 }
 
+#: What is left of it where a process has the workbench alone.
+OPERATION: dict[str, Iterable[Role] | None] = {
+    route: TABLE[route] for route in ("GET /healthz", "GET /readyz", "GET /metrics")
+}
+
 #: What the workbench adds: its pages, what they load, and the socket between page and service. What somebody may do
 #: on a page is asked of `TABLE`, by the route that does the same.
 PAGES: dict[str, Iterable[Role] | None] = {

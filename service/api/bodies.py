@@ -768,7 +768,7 @@ class PairBody(Told):
 
 
 class TrialBody(Told):
-    """A release on trial; the counts begin at 0 with each start of the service."""
+    """A release on trial; what was counted is of all processes together, each of which tells it once a second."""
 
     name: str
     release: str

@@ -23,7 +23,7 @@ def begin_shadow(work: Work, by: By, release: str, asked: ReasonAsked) -> dict[s
 
 @router.get("/{release}/shadow", response_model=TrialBody, responses=refuses(404), summary="Show a shadow")
 def get_shadow(work: Work, release: str) -> dict[str, Any]:
-    """Rows by what was answered and what the release on trial would have answered, since the service started."""
+    """Rows by what was answered and what the release on trial would have answered."""
     return work.trials.show(release, "shadow")
 
 
@@ -48,7 +48,7 @@ def begin_canary(work: Work, by: By, release: str, asked: CanaryAsked) -> dict[s
 
 @router.get("/{release}/canary", response_model=TrialBody, responses=refuses(404), summary="Show a canary")
 def get_canary(work: Work, release: str) -> dict[str, Any]:
-    """Rows that the release decided by its model's own outcome and its answer, since the service started."""
+    """Rows that the release decided by its model's own outcome and its answer."""
     return work.trials.show(release, "canary")
 
 

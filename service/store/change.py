@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
 
 from ruleedit import chain
 from ruleedit.schema import content_hash
@@ -91,12 +91,16 @@ class Change:
         row = asdict(asked) | {"reply": json.dumps(reply, allow_nan=False), "created": self.moment}
         self.connection.execute(insert(tables.replies).values(**row))
 
-    def erase(self, spans: Sequence[Sequence[int]]) -> None:
-        """Drop the payloads of the events from ``first`` to ``last`` of each span; `happened` says which."""
-        table = tables.events
+    def erase(self, spans: Sequence[Sequence[int]]) -> int:
+        """Drop the payloads of the events from ``first`` to ``last`` of each span, and count those that were there.
+
+        `happened` says which.
+        """
+        table, erased = tables.events, 0
         for first, last in spans:
-            where = table.c.sequence.between(first, last)
-            self.connection.execute(update(table).where(where).values(payload=None, salt=None))
+            there = update(table).where(table.c.sequence.between(first, last), table.c.payload.is_not(None))
+            erased += self.connection.execute(there.values(payload=None, salt=None)).rowcount
+        return erased
 
     # --- resources ----------------------------------------------------------------------------
 
@@ -189,14 +193,16 @@ class Change:
             raise UnknownRelease(release)
         return record_of(ReleaseRecord, row)
 
-    def begin_trial(self, record: TrialRecord) -> None:
-        """Keep a new trial; raises `StateRefused` where one of its kind runs under the name."""
+    def begin_trial(self, record: TrialRecord) -> TrialRecord:
+        """Keep a new trial, and return it numbered; raises `StateRefused` where one of its kind runs under the name."""
         table = tables.trials
         same = (table.c.name == record.name, table.c.kind == record.kind, table.c.ended.is_(None))
         other = self.connection.execute(select(table.c.release).where(*same)).scalar_one_or_none()
         if other is not None:
             raise StateRefused(f"the release {other!r} is the {record.kind} of {record.name!r}; end that first")
-        self.connection.execute(insert(table).values(**asdict(record)))
+        row = {name: value for name, value in asdict(record).items() if name != "number"}
+        (number,) = self.connection.execute(insert(table).values(**row)).inserted_primary_key or (0,)
+        return replace(record, number=number)
 
     def end_trial(self, release: str, kind: str) -> None:
         """End a release's trial; raises `StateRefused` where there is none."""
@@ -223,6 +229,10 @@ class Change:
         if self.connection.execute(change).rowcount != 1:
             raise StateRefused(f"the key {key!r} was revoked before")
 
+    def keys_of(self, role: str) -> list[KeyRecord]:
+        """The keys of a role that nobody has revoked, as they stand in this transaction."""
+        return keys_of(self.connection, role)
+
     # --- models -------------------------------------------------------------------------------
 
     def set_groups(self, model: str, groups: Mapping[str, Any]) -> None:
@@ -232,19 +242,23 @@ class Change:
 
     # --- jobs ---------------------------------------------------------------------------------
 
-    def move_job(
+    def cancel_job(self, job: str, error: dict[str, Any]) -> bool:
+        """Mark a job as cancelled that waits or runs, wherever; False where it has ended."""
+        table = tables.jobs
+        going = update(table).where(table.c.id == job, table.c.state.in_(["queued", "running"]))
+        return self.connection.execute(going.values(state="cancelled", error=error)).rowcount == 1
+
+    def end_job(
         self,
-        job: str,
-        before: Sequence[JobState],
-        after: JobState,
+        job: JobRecord,
+        state: JobState,
         *,
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
     ) -> bool:
-        """Change a job's state if it is still one of ``before``; whether it was."""
-        table = tables.jobs
-        change = update(table).where(table.c.id == job, table.c.state.in_(before))
-        return self.connection.execute(change.values(state=after, result=result, error=error)).rowcount == 1
+        """End a job as it was begun; False where somebody cancelled it, or has begun it again, meanwhile."""
+        change = update(tables.jobs).where(*begun_as(job)).values(state=state, result=result, error=error)
+        return self.connection.execute(change).rowcount == 1
 
 
 def served(connection: Connection, name: str) -> list[str]:
@@ -260,6 +274,18 @@ def served(connection: Connection, name: str) -> list[str]:
             while line and line[-1] != release:
                 line.pop()
     return line
+
+
+def keys_of(connection: Connection, role: str) -> list[KeyRecord]:
+    """The keys of a role that nobody has revoked."""
+    rows = connection.execute(select(tables.keys).where(tables.keys.c.revoked.is_(None))).all()
+    return [key for key in (record_of(KeyRecord, row) for row in rows) if role in key.roles]
+
+
+def begun_as(job: JobRecord) -> tuple[ColumnElement[bool], ...]:
+    """Where a job is running as it was begun: a process that was taken for dead writes nothing of it any more."""
+    table = tables.jobs
+    return (table.c.id == job.id, table.c.state == "running", table.c.attempts == job.attempts)
 
 
 def last_event(connection: Connection) -> chain.Event | None:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from ruleedit.errors import FileRefused, Refused
 from service.errors import RequestInvalid
+from service.store.files import IN_USE
 from service.store.seam import Storage, real_storage
 
 #: The first numbers of the advisory locks; the second is the schema's, so that two services in one database don't meet.
@@ -64,17 +65,19 @@ class Database:
             said = " ".join(str(getattr(problem, "orig", None) or problem).split())
             raise FileRefused(f"the database {self.name!r} can't be opened: {said}") from None
 
-    def hold(self) -> None:
-        """Hold a PostgreSQL database for this service alone, until `close` or the process's end; raises `FileRefused`.
+    def hold(self, *, shared: bool = False) -> None:
+        """Hold a PostgreSQL database until `close` or the process's end, alone or with others; raises `FileRefused`.
 
         A SQLite file is held with its data folder.
         """
         if self._engine.dialect.name != "postgresql":
             return
         connection = self._engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-        if not connection.exec_driver_sql(f"SELECT pg_try_advisory_lock({HOLDING}, {_SCHEMA})").scalar_one():
+        lock = "pg_try_advisory_lock_shared" if shared else "pg_try_advisory_lock"
+        if not connection.exec_driver_sql(f"SELECT {lock}({HOLDING}, {_SCHEMA})").scalar_one():
             connection.close()
-            raise FileRefused(f"the database {self.name!r} is in use by another service; stop it, or give another one")
+            other = "is held by a service that shares it with nobody; stop it" if shared else IN_USE
+            raise FileRefused(f"the database {self.name!r} {other}, or give another one")
         self._held = connection
 
     def close(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -20,6 +21,7 @@ from service.store.seam import Storage, real_storage
 
 _NAME = re.compile(r"[0-9a-f]{64}(\.[a-z]{1,8})?")
 _CHUNK = 1024 * 1024
+IN_USE = "is in use by another service; stop it, start every one with --shared"
 
 
 @dataclass(frozen=True)
@@ -35,13 +37,14 @@ class Files:
     """The files of one data folder.
 
     What is being written stands in a folder of its own until it is whole and on the disk; what a
-    killed process left there is removed when the folder is opened again.
+    killed process left there is removed when the folder is opened again. Processes that share the data
+    folder write apart, each under its ``seat`` (see `Claim`).
     """
 
-    def __init__(self, folder: Path, storage: Storage = real_storage) -> None:
+    def __init__(self, folder: Path, storage: Storage = real_storage, seat: int | None = None) -> None:
         self.folder = folder
         self._storage = storage
-        self._incoming = folder / "incoming"
+        self._incoming = folder / "incoming" if seat is None else folder / "incoming" / str(seat)
         shutil.rmtree(self._incoming, ignore_errors=True)
         self._incoming.mkdir(parents=True)
 
@@ -96,31 +99,70 @@ class Files:
         place.parent.mkdir(exist_ok=True)
         if place.exists():
             # The same content: keep what is there.
-            shutil.rmtree(fresh) if fresh.is_dir() else fresh.unlink()
+            _remove(fresh)
             return
         self._storage("publish")
-        os.replace(fresh, place)
+        try:
+            os.replace(fresh, place)
+        except OSError:
+            # Another process may have published the same folder meanwhile.
+            if not place.exists():
+                raise
+            _remove(fresh)
         _flush_folder(place.parent)
         _flush_folder(self.folder)
 
 
 class Claim:
-    """The data folder held by one process at a time; the system lets go of it when the process ends."""
+    """The data folder held by this process: alone, or ``shared`` with others that share it too.
 
-    def __init__(self, folder: Path) -> None:
+    The system lets go of it when the process ends, however it ends. ``seat`` is the process's number
+    among those that share the folder, the lowest that is free: what only one process may write is under
+    it, and who takes the seat of a killed one finds what that one left. A process alone has none.
+    """
+
+    def __init__(self, folder: Path, *, shared: bool = False) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / "lock").open("w")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise FileRefused(
-                f"the data folder {folder.name!r} is in use by another service; stop it, or give another --data-dir"
-            ) from None
+        self._folder = folder
+        self._held = [self._take(folder / "lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, shared)]
+        self.seat: int | None = None
+        if shared:
+            (folder / "seats").mkdir(exist_ok=True)
+            self.seat = next(number for number in itertools.count(1) if self._sits(number))
 
     def release(self) -> None:
         """Let go of the folder."""
-        self._file.close()
+        for file in self._held:
+            file.close()
+
+    def _sits(self, number: int) -> bool:
+        file = _locked(self._folder / "seats" / str(number), fcntl.LOCK_EX)
+        if file is not None:
+            self._held.append(file)
+        return file is not None
+
+    def _take(self, path: Path, how: int, shared: bool) -> IO[bytes]:
+        file = _locked(path, how)
+        if file is None:
+            other = "is held by a service that shares it with nobody; stop it" if shared else IN_USE
+            raise FileRefused(f"the data folder {self._folder.name!r} {other}, or give another --data-dir")
+        return file
+
+
+def _locked(path: Path, how: int) -> IO[bytes] | None:
+    """A file locked until it is closed; None where another process's lock is in the way."""
+    # Open for reading and writing: over NFS one kind of lock needs the one, the other the other.
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, how | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def _flush(file: IO[bytes]) -> None:

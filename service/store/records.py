@@ -136,6 +136,7 @@ class JobRecord:
     error: dict[str, Any] | None = None
     attempts: int = 0
     course: list[dict[str, Any]] | None = None
+    process: str | None = None
 
 
 @dataclass(frozen=True)
@@ -189,3 +190,28 @@ class TrialRecord:
     share: float
     created: str
     ended: str | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class TrialCounts:
+    """What was counted of a trial: rows by pair of outcomes, rows that failed, rows that were dropped."""
+
+    pairs: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    failed: int = 0
+    dropped: int = 0
+
+    def __add__(self, other: TrialCounts) -> TrialCounts:
+        """Both together."""
+        both = {pair: self.pairs.get(pair, 0) + other.pairs.get(pair, 0) for pair in {*self.pairs, *other.pairs}}
+        return TrialCounts(dict(sorted(both.items())), self.failed + other.failed, self.dropped + other.dropped)
+
+    def __sub__(self, other: TrialCounts) -> TrialCounts:
+        """What was counted since ``other`` was all."""
+        left = {pair: many - other.pairs.get(pair, 0) for pair, many in self.pairs.items()}
+        left = {pair: many for pair, many in left.items() if many}
+        return TrialCounts(left, self.failed - other.failed, self.dropped - other.dropped)
+
+    def __bool__(self) -> bool:
+        """Whether anything was counted."""
+        return bool(self.pairs or self.failed or self.dropped)

@@ -9,19 +9,31 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from ruleedit.chain import START, Event, Head
 from service.errors import UnknownResource, UnknownRevision, UnknownRuleSet
 from service.people import Person
 from service.store import tables
-from service.store.change import TABLES, Abandoned, Change, Record, forget_replies, last_event, record_of, served
+from service.store.change import (
+    TABLES,
+    Abandoned,
+    Change,
+    Record,
+    begun_as,
+    forget_replies,
+    keys_of,
+    last_event,
+    record_of,
+    served,
+)
 from service.store.engine import Database
+from service.store.peers import living
 from service.store.records import (
     Counterexample,
     JobRecord,
@@ -29,6 +41,7 @@ from service.store.records import (
     KeyRecord,
     ReleaseRecord,
     Revision,
+    TrialCounts,
     TrialRecord,
 )
 from service.store.seam import Storage, real_storage
@@ -57,7 +70,7 @@ class Repository:
     """The records of one database: a SQLite file, or PostgreSQL by URL.
 
     It is brought to this program's version when it is opened; raises `FileRefused` for a newer one, one
-    that isn't ours, and one that another service holds.
+    that isn't ours, and one that another service holds, unless both hold it ``shared``.
     """
 
     def __init__(
@@ -68,6 +81,7 @@ class Repository:
         new_id: Callable[[str], str] = random_id,
         storage: Storage = real_storage,
         notice: str = "",
+        shared: bool = False,
     ) -> None:
         self._clock = clock
         self._notice = notice
@@ -75,7 +89,7 @@ class Repository:
         self.database = Database(where, storage)
         try:
             with self.database.opening():
-                self.database.hold()
+                self.database.hold(shared=shared)
                 with self.database.writing() as connection:
                     upgrade(connection, self.database.name)
         except BaseException:
@@ -195,6 +209,28 @@ class Repository:
         with self.database.reading() as connection:
             return [record_of(Counterexample, row) for row in connection.execute(asked)]
 
+    def counted(self, trial: int) -> TrialCounts:
+        """What all processes together have written of a trial's counts."""
+        table = tables.trial_counts
+        with self.database.reading() as connection:
+            rows = connection.execute(select(table).where(table.c.trial == trial)).all()
+        pairs = {(row.outcome, row.trial_outcome): row.rows for row in rows if row.what == "pair"}
+        more = {row.what: row.rows for row in rows if row.what != "pair"}
+        return TrialCounts(dict(sorted(pairs.items())), **more)
+
+    def count_trial(self, trial: int, counts: TrialCounts) -> None:
+        """Add to what was counted of a trial."""
+        table = tables.trial_counts
+        found = {("pair", *pair): many for pair, many in counts.pairs.items()}
+        found |= {("failed", "", ""): counts.failed, ("dropped", "", ""): counts.dropped}
+        with self.quietly() as connection:
+            for (what, one, other), many in found.items():
+                key = {"trial": trial, "what": what, "outcome": one, "trial_outcome": other}
+                same = [table.c[name] == value for name, value in key.items()]
+                more = update(table).where(*same).values(rows=table.c.rows + many)
+                if many and not connection.execute(more).rowcount:
+                    connection.execute(insert(table).values(**key, rows=many))
+
     # --- the audit chain ----------------------------------------------------------------------
 
     def head(self) -> Head:
@@ -202,6 +238,13 @@ class Repository:
         with self.database.reading() as connection:
             last = last_event(connection)
         return Head(0, START, self.moment()) if last is None else Head(last.sequence, last.hash, last.time)
+
+    def actions_after(self, sequence: int) -> list[tuple[int, str]]:
+        """The number and action of each event after one, oldest first."""
+        table = tables.events
+        asked = select(table.c.sequence, table.c.action).where(table.c.sequence > sequence)
+        with self.database.reading() as connection:
+            return [(row.sequence, row.action) for row in connection.execute(asked.order_by(table.c.sequence))]
 
     def events(self) -> Iterator[Event]:
         """The whole chain from its first event on; a few at a time in memory, and no transaction between them."""
@@ -275,8 +318,7 @@ class Repository:
     def keys_of(self, role: str) -> list[KeyRecord]:
         """The keys of a role that nobody has revoked."""
         with self.database.reading() as connection:
-            rows = connection.execute(select(tables.keys).where(tables.keys.c.revoked.is_(None))).all()
-        return [key for key in (record_of(KeyRecord, row) for row in rows) if role in key.roles]
+            return keys_of(connection, role)
 
     def key_makers(self) -> dict[str, frozenset[str]]:
         """By each name, in lower case, who ever made a key of it."""
@@ -289,32 +331,56 @@ class Repository:
 
     # --- jobs ---------------------------------------------------------------------------------
 
-    def begin_job(self, job: str) -> bool:
-        """Mark a queued job as running; whether it was queued."""
-        table = tables.jobs
-        change = update(table).where(table.c.id == job, table.c.state == "queued")
-        with self.quietly() as connection:
-            begun = change.values(state="running", attempts=table.c.attempts + 1)
-            return connection.execute(begun).rowcount == 1
+    def begin_job(self, process: str) -> JobRecord | None:
+        """Mark the oldest queued job as running in a process; None where none waits.
 
-    def requeue_job(self, job: str) -> None:
-        """Mark a running job as queued, to be begun again."""
+        Of several processes that ask at once each gets another one: there is one writer at a time.
+        """
         table = tables.jobs
-        change = update(table).where(table.c.id == job, table.c.state == "running")
+        oldest = select(table).where(table.c.state == "queued").order_by(table.c.number).limit(1)
         with self.quietly() as connection:
-            connection.execute(change.values(state="queued", done=0, of=0, course=None))
+            row = connection.execute(oldest).one_or_none()
+            if row is None:
+                return None
+            found = record_of(JobRecord, row)
+            begun = replace(found, state="running", attempts=found.attempts + 1, process=process)
+            values = {"state": begun.state, "attempts": begun.attempts, "process": process}
+            connection.execute(update(table).where(table.c.id == begun.id).values(**values))
+        return begun
 
-    def progress_job(self, job: str, done: int, of: int, course: Sequence[Mapping[str, Any]] = ()) -> None:
-        """Write how far a running job is, and what it said of each round."""
-        change = update(tables.jobs).where(tables.jobs.c.id == job)
+    def requeue_job(self, job: JobRecord) -> None:
+        """Mark a running job as queued, to be begun again, if nobody else has begun it since."""
         with self.quietly() as connection:
-            connection.execute(change.values(done=done, of=of, course=list(course) or None))
+            connection.execute(
+                update(tables.jobs).where(*begun_as(job)).values(state="queued", done=0, of=0, course=None)
+            )
+
+    def progress_job(self, job: JobRecord, done: int, of: int, course: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Write how far a running job is, and what it said of each round, if nobody else has begun it since."""
+        values = {"done": done, "of": of, "course": list(course) or None}
+        with self.quietly() as connection:
+            connection.execute(update(tables.jobs).where(*begun_as(job)).values(**values))
+
+    def lost_jobs(self, seconds: float) -> list[JobRecord]:
+        """The running jobs of processes that haven't said for so many seconds that they are alive."""
+        table = tables.jobs
+        with self.database.reading() as connection:
+            alive = living(connection, seconds)
+            lost = (table.c.state == "running", table.c.process.is_(None) | table.c.process.not_in(alive))
+            rows = connection.execute(select(table).where(*lost).order_by(table.c.number)).all()
+        return [record_of(JobRecord, row) for row in rows]
 
     def jobs_in(self, state: JobState) -> list[JobRecord]:
         """The jobs in a state, oldest first."""
         asked = select(tables.jobs).where(tables.jobs.c.state == state).order_by(tables.jobs.c.number)
         with self.database.reading() as connection:
             return [record_of(JobRecord, row) for row in connection.execute(asked)]
+
+    def waiting_jobs(self) -> int:
+        """How many jobs are queued."""
+        asked = select(func.count()).select_from(tables.jobs).where(tables.jobs.c.state == "queued")
+        with self.database.reading() as connection:
+            return connection.execute(asked).scalar_one()
 
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""

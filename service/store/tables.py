@@ -5,7 +5,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -17,7 +30,7 @@ metadata = MetaData(
 )
 
 
-def _resource(name: str, *columns: Column[object]) -> Table:
+def _resource(name: str, *columns: Column[object] | Index) -> Table:
     """A table of one kind of resource: a number that grows, a public id, and when it was made."""
     return Table(
         name,
@@ -149,6 +162,17 @@ counterexamples = _resource(
     _text("withdrawn", nullable=True),
 )
 
+#: What was counted of a trial by all processes together: ``what`` is pair, failed or dropped.
+trial_counts = Table(
+    "trial_counts",
+    metadata,
+    Column("trial", ForeignKey("trials.number"), primary_key=True, autoincrement=False),
+    Column("what", String, primary_key=True),
+    Column("outcome", String, primary_key=True),
+    Column("trial_outcome", String, primary_key=True),
+    Column("rows", BigInteger, nullable=False),
+)
+
 keys = _resource(
     "keys",
     _text("name"),
@@ -174,6 +198,19 @@ jobs = _resource(
     Column("attempts", Integer, nullable=False),
     # What the work said of each round.
     _json("course", nullable=True),
+    # Which process began it last; see `processes`.
+    _text("process", nullable=True),
+    Index(None, "state"),
+)
+
+#: The processes that share this database, and when each said last that it is alive, by the database's clock.
+processes = Table(
+    "processes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("seen", Float, nullable=False),
+    sqlite_autoincrement=True,
 )
 
 #: The audit chain; see `ruleedit.chain.Event`.
