@@ -152,6 +152,29 @@ class TestTheBatches:
         assert result.synthetic <= 0.3 * len(ROWS)
         assert result.stopped in ("quota", "iterations")
 
+    @pytest.mark.parametrize(("texts", "most"), [(TWO[:1], 4), (TWO, 10)])
+    def test_what_can_t_be_taught_is_given_up(self, texts: tuple[str, ...], most: int) -> None:
+        """After four trainings for one rule, ten for several."""
+        asked = ask(MIXED, *texts)
+        result = retrain(
+            ROWS, ANSWERS, asked, lambda rows, answers, seed: Fixed(MIXED, 1), strategy="adaptive", quota=9.0
+        )
+        assert (result.trainings, result.stopped) == (most, "iterations")
+
+    def test_rows_are_as_various_as_those_to_come(self) -> None:
+        """Interpolation between rows of nearby gives the commonest text of six; rows moved from there keep theirs."""
+        one = loans_case()
+        place = one.model.schema.index("purpose")
+        made = {}
+        for strategy in ("greedy", "adaptive"):
+            result = retrain(one.rows, one.answers, one.feedback, one.trainer, strategy=strategy, quota=0.2)
+            made[strategy] = result.generated.rows[:, place]
+        given = np.bincount(one.rows[:, place][~np.isnan(one.rows[:, place])].astype(int)) / len(one.rows)
+        spread = {
+            name: np.bincount(found.astype(int), minlength=len(given)) / len(found) for name, found in made.items()
+        }
+        assert np.abs(spread["adaptive"] - given).sum() < np.abs(spread["greedy"] - given).sum()
+
     def test_without_a_quota_relabelling_is_all(self) -> None:
         """Nothing is made."""
         result = Follows([(0.0, 0.0)]).run(quota=0.0)

@@ -126,7 +126,8 @@ def retrain(
         data, so at most one row in three is made up. (`anchored` takes a few more on small tables;
         there synthetic rows don't outweigh the others.)
     iterations : int
-        At most so many batches are tried; each costs a training.
+        At most so many batches are tried; each costs a training. (`adaptive` tries two for one rule
+        and eight for several.)
     batch : int, optional
         Rows in a batch. By default an ``iterations``-th of the quota, so that both limits meet, and
         at least 20 a rule.

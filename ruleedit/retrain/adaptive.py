@@ -4,8 +4,10 @@ FROTE (`ruleedit.retrain.greedy`) shares small batches of one size among all rul
 trainings teach rules that need nothing more. Here a rule's first rows come with the first
 training where it has too few of its own, each later batch goes to the rules below the target
 alone, twice as large as the one before while that helps, half as large after one that cost
-more outside than it gained. Half of a batch are FROTE's rows, half lie at the edges of the region,
-inside (`ruleedit.retrain.contrast`): a model that was taught the middle alone is unsure there.
+more outside than it gained. Half of a batch are FROTE's rows; the other half are training rows from
+nearby moved into the region, as various as the rows to come are, where FROTE's resemble one
+another: a text is the commonest of six rows'. Of either some lie at the edges of the region, inside
+(`ruleedit.retrain.contrast`): a model that was taught the middle alone is unsure there.
 
 What is measured, and the last training with the validation part in, are as with `greedy`. Only
 ``trainer`` is asked for models, so that any classifier can be retrained.
@@ -19,13 +21,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.matching import Indices
+from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Model
 from ruleedit.retrain.contrast import contrast, edges, own_edges
-from ruleedit.retrain.course import Course
+from ruleedit.retrain.course import PROBES, Course
 from ruleedit.retrain.modify import draw_answers
 from ruleedit.retrain.objective import Score
-from ruleedit.retrain.population import Population
+from ruleedit.retrain.population import Population, nearby
 from ruleedit.retrain.selection import select_by_program, usefulness
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 
@@ -36,6 +38,9 @@ FIRST_SHARE, FIRST_ROWS, MOST_FIRST = 0.08, 100, 2_000
 ALWAYS = 0.25
 #: Batches grow and shrink by this factor.
 FACTOR = 2.0
+#: At most so many batches after the first: with the first training and the last one 4 trainings for one rule, 10 for
+#: several. What these don't reach more of the same doesn't either.
+BATCHES, BATCHES_OF_SEVERAL = 2, 8
 #: No batch of a rule has fewer rows: fewer teach a model with leaves of 10 rows or more nothing.
 LEAST_BATCH = 20
 #: The share of a batch that lies at the edges of the region.
@@ -52,8 +57,10 @@ class _Adaptive:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        # The start, the iterations and the last training.
-        self.course = Course(task, most=task.iterations + 2)
+        several = sum(rule.asks for rule in task.feedback) > 1
+        self.batches = min(task.iterations, BATCHES_OF_SEVERAL if several else BATCHES)
+        # The start, the batches and the last training.
+        self.course = Course(task, most=self.batches + 2)
         self.edges = edges(task.feedback, task.background)
         first = min(max(FIRST_ROWS, math.ceil(FIRST_SHARE * len(task.rows))), MOST_FIRST)
         share = self.course.limit // max(2 * len(self.course.rules), 1)
@@ -68,12 +75,12 @@ class _Adaptive:
         best = course.measure(model, len(kept), None)
         accepted = int(len(kept) > 0)
         stopped: Stopped | None = "target" if best.reaches(task.target) else None
-        for _ in range(task.iterations):
+        for _ in range(self.batches):
             if stopped is not None:
                 break
             batch = self._batch(model, self._wanted(best, len(kept)))
             if not len(batch):
-                stopped = "quota" if len(kept) >= course.limit else "nothing-generated"
+                stopped = "quota" if course.limit - len(kept) < LEAST_BATCH else "nothing-generated"
                 break
             tried = kept.and_more(batch)
             candidate = course.train(course.split.training, tried)
@@ -112,7 +119,9 @@ class _Adaptive:
 
     def _within(self, counts: npt.NDArray[Any], have: int) -> Indices:
         """The counts, scaled down to what the quota leaves."""
-        left = max(self.course.limit - have, 0)
+        left = self.course.limit - have
+        if left < LEAST_BATCH:
+            return np.zeros(len(counts), dtype=np.intp)
         factor = min(1.0, left / max(float(counts.sum()), 1.0))
         return np.asarray(np.floor(counts * factor), dtype=np.intp)
 
@@ -132,7 +141,8 @@ class _Adaptive:
         return batch
 
     def _of_rule(self, bases: Population, count: int, model: Model | None) -> Synthetic:
-        rows = self.course.generator.make(bases, self._bases(bases, count, model))
+        between = self.course.generator.make(bases, self._bases(bases, count - count // 2, model))
+        rows = np.concatenate([between, self._moved(bases.rule, count // 2)])
         rng, feedback = self.course.rng, self.task.feedback
         if self.edges:
             held = np.full(len(rows), bases.rule, dtype=np.intp)
@@ -142,6 +152,14 @@ class _Adaptive:
             rows[stays] = moved[stays]
         answers = draw_answers(feedback, bases.rule, len(rows), rng)
         return Synthetic(rows, answers, np.full(len(rows), bases.rule, dtype=np.intp))
+
+    def _moved(self, rule: int, count: int) -> Matrix:
+        """Training rows from near a rule's region, moved into it: as various as the rows to come are."""
+        rows = self.course.generator.rows
+        # From as far as the probe rows come, of which there are as many for fewer rows.
+        enough = max(count, PROBES * len(rows) // max(len(self.course.split.validation), 1))
+        near = nearby(self.task.feedback, rule, rows, enough)[0]
+        return self.course.generator.moved(rule, rows[self.course.rng.choice(near, count, replace=count > len(near))])
 
     def _bases(self, bases: Population, count: int, model: Model | None) -> Indices:
         if self.task.selection == "integer-program" and model is not None:
