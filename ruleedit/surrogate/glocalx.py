@@ -7,10 +7,13 @@ same are *joined* (what both ask for, widened to hold both, the rest dropped), o
 differ the less faithful one is *cut* by the other. A merger is kept if its Bayesian information
 criterion isn't worse than that of both theories side by side; where it is the next pair is tried.
 
-Ours differs in three things: the local rules are paths of small trees on the rows nearest to a row,
-as many answered as it is as otherwise (a task has answers, and no model to ask); a cut is exact, so
-it may leave several rules; and the budget of clauses takes the place of the paper's percentile of
-rules, those that win most rows per clause first.
+Ours differs in four things. The local rules are paths of small trees on the rows nearest to a row, at
+most a third of the table, as many answered as it is as otherwise (a task has answers, and no model to
+ask). A cut is exact, so it may leave several rules. Theories are compared on the same rows throughout,
+where the paper draws a batch for each merger. And the budget of clauses takes the place of the paper's
+percentile of rules: of all rules that there were on the way, local ones, regional ones and those of
+the last theories, those are chosen that win the most rows per clause, and exchanged while that wins
+rows. So a wide budget can have what the last mergers lost, which the paper's filter can't.
 """
 
 from __future__ import annotations
@@ -18,8 +21,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -27,41 +28,24 @@ from ruleedit.matching import Indices, Mask
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats, NumberBins, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.brcg import drop_idle
+from ruleedit.surrogate.candidates import Local, Theory, distinct, select, sure
 from ruleedit.surrogate.lists import Draft, Draftlist
 from ruleedit.surrogate.task import Found, Task
 
 #: Local rules around so many rows, drawn with the seed, an equal share of each answer.
-LOCAL_RULES = 80
-#: Each is learned on so many nearest rows, by a tree of so many leaves at most.
-NEAREST, LEAVES = 400, 8
+LOCAL_RULES = 160
+#: Each is learned on so many nearest rows, but on no more than a part of the table: all of it is no neighbourhood.
+NEAREST, PART, SMALLEST = 400, 3, 40
+#: The tree has so many leaves at most, each of so many rows at least.
+LEAVES, LEAST_LEAF = 8, 2
 #: Distances, coverages and criteria are worked out on at most so many rows.
 MOST_ROWS = 6_000
 #: The budget of clauses where none is given.
 MOST_CLAUSES = 32
 #: So many pairs, the most alike, are tried in each round before merging ends.
 MOST_PAIRS = 60
-#: So many classes, the commonest, are tried as the default.
-MOST_DEFAULTS = 3
 #: Rules joined and cut by turns could go on for ever.
 MOST_STEPS = 100
-
-Theory: TypeAlias = tuple["Local", ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Local:
-    """A rule with the rows that it covers (n,) and the share of them that the model answers as it says."""
-
-    rule: Draft
-    mask: Mask
-    precision: float
-
-    @classmethod
-    def of(cls, rule: Draft, data: Binned) -> Local:
-        """Measure a rule."""
-        mask = rule.mask(data)
-        right = int((data.answers[mask] == rule.outcome).sum())
-        return cls(rule, mask, right / int(mask.sum()) if mask.any() else 0.0)
 
 
 def extract_glocalx(task: Task) -> Found:
@@ -82,8 +66,8 @@ def extract_glocalx(task: Task) -> Found:
         rule = local_rule(int(anchor), data, task.seed)
         if rule.sets:
             theories.append((Local.of(rule, data),))
-    theories = merge_all(theories, data, task)
-    found = select(theories, data, MOST_CLAUSES if task.max_clauses is None else task.max_clauses)
+    levels = merge_all(theories, data, task)
+    found = select(distinct(levels, data), data, MOST_CLAUSES if task.max_clauses is None else task.max_clauses)
     drop_idle(found, whole)
     task.report(2 * len(anchors), 2 * len(anchors))
     boxes = tuple((rule.box(bins), rule.outcome) for rule in found.rules)
@@ -109,10 +93,11 @@ def local_rule(anchor: int, data: Binned, seed: int) -> Draft:
 
     order = np.argsort(_distances(anchor, data), kind="stable")
     alike = data.answers[order] == data.answers[anchor]
-    near = np.concatenate([order[half][: NEAREST // 2] for half in (alike, ~alike)])
+    size = min(NEAREST, max(SMALLEST, len(data) // PART)) // 2
+    near = np.concatenate([order[half][:size] for half in (alike, ~alike)])
     columns = list(_columns(data.bins))
     table = np.stack([levels[data.columns[place][near]] for place, levels in columns], axis=1)
-    model = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=5, random_state=seed)
+    model = DecisionTreeClassifier(max_leaf_nodes=LEAVES, min_samples_leaf=LEAST_LEAF, random_state=seed)
     tree = model.fit(table, data.answers[near]).tree_
     mine = [levels[data.columns[place][anchor]] for place, levels in columns]
     sets: dict[int, Allowed] = {}
@@ -170,15 +155,17 @@ def _sayable(outcome: int, sets: dict[int, Allowed], data: Binned, anchor: int) 
 
 
 def merge_all(theories: list[Theory], data: Binned, task: Task) -> list[Theory]:
-    """Merge the most alike theories until no merger pays."""
+    """Merge the most alike theories until no merger pays; all theories that there ever were, the last ones first."""
     steps = len(theories)
+    levels = list(theories)
     while len(theories) > 1 and not task.is_late:
         task.report(2 * steps - len(theories), 2 * steps)
         merged = _merged_once(theories, data)
         if merged is None:
             break
         theories = merged
-    return theories
+        levels.append(theories[-1])
+    return levels[::-1]
 
 
 def _merged_once(theories: list[Theory], data: Binned) -> list[Theory] | None:
@@ -303,49 +290,10 @@ def criterion(theory: Theory, data: Binned) -> float:
 def _as_list(theories: Sequence[Theory], data: Binned) -> Draftlist:
     """The rules in order of how faithful they are; the default is the commonest answer where none holds."""
     locals_ = [local for theory in theories for local in theory]
-    order = sorted(range(len(locals_)), key=lambda number: (-_sure(locals_[number]), number))
+    order = sorted(range(len(locals_)), key=lambda number: (-sure(locals_[number]), number))
     rules = [locals_[number].rule.copy() for number in order]
     left = np.ones(len(data), dtype=bool)
     for rule in rules:
         left &= ~rule.mask(data)
     answers = data.answers[left] if left.any() else data.answers
     return Draftlist(rules, int(np.bincount(answers).argmax()))
-
-
-def select(theories: Sequence[Theory], data: Binned, budget: int) -> Draftlist:
-    """The rules that win the most rows per clause, one after another, within the budget; faithful ones come first."""
-    ordered = sorted((local for theory in theories for local in theory), key=lambda local: -_sure(local))
-    best = Draftlist([], int(np.bincount(data.answers).argmax()))
-    most = best.hits(data)
-    for default in np.argsort(-np.bincount(data.answers), kind="stable")[:MOST_DEFAULTS].tolist():
-        chosen: list[int] = []
-        hits = int((data.answers == default).sum())
-        while True:
-            room = budget - sum(ordered[number].rule.cost(data.bins) for number in chosen)
-            gains = {
-                number: (_hits(ordered, [*chosen, number], default, data) - hits) / local.rule.cost(data.bins)
-                for number, local in enumerate(ordered)
-                if number not in chosen and local.rule.cost(data.bins) <= room
-            }
-            number = max(gains, key=lambda number: gains[number], default=-1)
-            if number < 0 or gains[number] <= 0.0:
-                break
-            chosen.append(number)
-            hits = _hits(ordered, chosen, default, data)
-        if hits > most:
-            best, most = Draftlist([ordered[number].rule.copy() for number in sorted(chosen)], default), hits
-    return best
-
-
-def _hits(ordered: Sequence[Local], chosen: Sequence[int], default: int, data: Binned) -> int:
-    """The rows that these rules, in their order, answer as the model does."""
-    decided = np.full(len(data), default, dtype=data.answers.dtype)
-    for number in sorted(chosen, reverse=True):
-        decided[ordered[number].mask] = ordered[number].rule.outcome
-    return int((decided == data.answers).sum())
-
-
-def _sure(local: Local) -> float:
-    """The precision, drawn towards one half where few rows say so (Laplace)."""
-    rows = int(local.mask.sum())
-    return (local.precision * rows + 1.0) / (rows + 2.0)

@@ -95,8 +95,9 @@ def test_a_merger_is_kept_only_if_the_criterion_says_so() -> None:
     """Merging ends with fewer theories, and none of a pair is worse than both side by side."""
     data = binned(CASE)
     theories = [(Local.of(draft, data),) for draft in drafts(CASE, data, 30)]
-    merged = merge_all(list(theories), data, Task(*CASE.given))
-    assert 1 <= len(merged) < len(theories)
+    levels = merge_all(list(theories), data, Task(*CASE.given))
+    assert len(theories) < len(levels) < 2 * len(theories)
+    assert levels[::-1][: len(theories)] == theories
     one, other = theories[0], theories[0]
     assert len(merge(one, other, data)) == 1
     assert criterion(merge(one, other, data), data) < criterion((*one, *other), data)
@@ -138,3 +139,23 @@ def test_a_long_table_is_merged_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(glocalx, "MOST_ROWS", 120)
     found = extract(*CASE.given, method="glocalx", max_clauses=8)
     assert "merged on 120 of 500 rows" in found.notes
+
+
+def test_a_local_rule_is_learned_on_a_part_of_the_table() -> None:
+    """All of it is no neighbourhood: rules around different rows of one answer differ."""
+    data = binned(FEW)
+    high = np.flatnonzero(data.answers == 2)[:12].tolist()
+    rules = {
+        tuple(sorted((place, part.tobytes()) for place, part in local_rule(row, data, 0).sets.items())) for row in high
+    }
+    assert len(rules) > 1
+
+
+def test_a_wider_budget_has_what_the_last_mergers_lost() -> None:
+    """More clauses are used, and explain more of the rows that the rules were made from."""
+    case = people(
+        lambda row: "high" if (int(row["age"]) // 8 + (row["job"] in ("cook", "clerk"))) % 2 else "low", rows=500
+    )
+    few, more, most = (extract(*case.given, method="glocalx", max_clauses=budget) for budget in (4, 10, 24))
+    assert few.clauses <= 4 < more.clauses <= 10 < most.clauses <= 24
+    assert few.train.agreement < more.train.agreement < most.train.agreement
