@@ -51,6 +51,7 @@ def put_in_force(
     seed: int = 0,
     prove: bool = False,
     groups: Sequence[str | Grouping] | None = None,
+    most_rows: int | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] | None = None,
     checkpoints: Checkpoints | None = None,
@@ -65,6 +66,7 @@ def put_in_force(
     retraining's what `ruleedit.prove` finds of each rule, after counterexamples were taught. ``groups``
     names the features by whose values the report parts what changed outside (`subgroups`).
     ``checkpoints`` keeps finished trainings, so that a retraining cut off is taken up again.
+    ``most_rows`` makes it a pilot: so many rows at most are drawn to train on, and to report on.
 
     Raises `ConflictsOpen` while a conflict is unresolved, and `Refused`.
     """
@@ -78,16 +80,18 @@ def put_in_force(
         if truth is None:
             raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
         held = model.holdout if same else stratified_quarter(truth, seed)
+        training = _drawn(np.setdiff1d(np.arange(len(rows)), held), most_rows, seed)
+        held = _drawn(held, most_rows, seed)
         release, figures = _retrained(
-            model, draft, asked, rows, truth, held, strategy, seed, progress, should_stop, checkpoints
+            model, draft, asked, rows[training], truth[training], strategy, seed, progress, should_stop, checkpoints
         )
+        figures["trained_on"] = len(training)
         if prove:
-            training = np.setdiff1d(np.arange(len(rows)), held)
             release, figures = _proved(
                 release, figures, asked, rows[training], truth[training], seed, should_stop, checkpoints
             )
     else:
-        held = model.held_out(rows)
+        held = _drawn(model.held_out(rows), most_rows, seed)
         made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
         release, figures = made
     report = _effect(release, asked, rows[held], None if truth is None else truth[held], groups)
@@ -95,6 +99,30 @@ def put_in_force(
         figures["notes"] = [*figures["notes"], NOTHING_ASKED]
     report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
     return dataclasses.replace(release, report=report, evidence=Evidence.among(rows, held, truth))
+
+
+def _drawn(numbers: Indices, most: int | None, seed: int) -> Indices:
+    """At most so many of the rows' numbers, drawn at random, in order."""
+    if most is None or len(numbers) <= most:
+        return numbers
+    return np.sort(np.random.default_rng(seed).choice(numbers, most, replace=False))
+
+
+def brief(report: Mapping[str, Any]) -> dict[str, Any]:
+    """A report in a few figures: how far honoured over all rules that ask, and what changed outside.
+
+    ``honoured`` is None where no held-out row lies in a region of theirs.
+    """
+    asking = [item for item in report["feedback"] if item["mra_after"] is not None]
+    outside = report["outside"]
+    return {
+        "honoured": _over_all(asking, "mra_after"),
+        "flips": outside["flips"],
+        "f1_before": outside["f1_before"],
+        "f1_after": outside["f1_after"],
+        "trainings": report["trainings"],
+        "held_out": report["held_out"]["rows"],
+    }
 
 
 def check_mode(mode: str, strategy: str | None, prove: bool) -> Mode:
@@ -135,17 +163,15 @@ def _retrained(
     asked: Feedback,
     rows: Matrix,
     truth: Indices,
-    held: Indices,
     strategy: str | None,
     seed: int,
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
     checkpoints: Checkpoints | None,
 ) -> tuple[Release, dict[str, Any]]:
-    training = np.setdiff1d(np.arange(len(rows)), held)
     found = retrain(
-        rows[training],
-        truth[training],
+        rows,
+        truth,
         asked,
         lightgbm_trainer(model),
         model=model,

@@ -10,6 +10,7 @@ import functools
 import importlib.metadata
 import io
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,7 +21,7 @@ from ruleedit.drafts import Draft
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
 from ruleedit.groups import Fairness, Grouping
-from ruleedit.inforce import point_json, put_in_force, with_plain_retraining
+from ruleedit.inforce import brief, point_json, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import model_files
 from ruleedit.models import TableModel, holdout_metrics
@@ -33,13 +34,13 @@ from ruleedit.training import train
 from ruleedit.workflow import extract_rules
 from service.children import Children
 from service.drift import Reference
-from service.errors import UnknownDataset, UnknownModel, UnknownRuleSet
+from service.errors import UnknownDataset, UnknownJob, UnknownModel, UnknownRuleSet
 from service.jobs import Made, Runner, Watch
 from service.settings import MIB
 from service.shelf import Shelf
 from service.store.change import Change
 from service.store.files import Files
-from service.store.records import Dataset, Happened, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
+from service.store.records import Dataset, Happened, JobRecord, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
 from service.store.repository import Repository
 from service.views import fidelity_view
 
@@ -59,7 +60,13 @@ class Tasks:
     @property
     def runners(self) -> Mapping[str, Runner]:
         """What runs each kind of job."""
-        return {"train": self.train, "adopt": self.adopt, "extract": self.extract, "release": self.release}
+        return {
+            "train": self.train,
+            "adopt": self.adopt,
+            "extract": self.extract,
+            "pilot": self.pilot,
+            "release": self.release,
+        }
 
     def train(self, request: dict[str, Any], watch: Watch) -> Made:
         """Train a model on a data set."""
@@ -129,6 +136,41 @@ class Tasks:
             return None
         return self._shelf.draft(ruleset, self._repository.get(RuleSetRecord, ruleset, UnknownRuleSet).head)
 
+    def pilot(self, request: dict[str, Any], watch: Watch) -> Made:
+        """Try a mode on some of the rows, for what it would do; the model that it makes is thrown away."""
+        ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
+        draft = self._shelf.draft(ruleset.id, request["revision"])
+        table = self._shelf.table(request["dataset"], ruleset.model)
+        watch(0, 1)
+        began = time.perf_counter()
+        report = self._children.call(
+            _pilot,
+            self._shelf.model(ruleset.model),
+            draft,
+            request["mode"],
+            table.rows,
+            truth=table.truth,
+            strategy=request["strategy"],
+            seed=request["seed"],
+            most_rows=request["rows"],
+            watch=watch,
+        )
+        result = {
+            **{key: request[key] for key in ("ruleset", "revision", "mode")},
+            "strategy": report["strategy"],
+            "asked": request["strategy"],
+            "rows": report.get("trained_on", report["held_out"]["rows"]),
+            "of": len(table.rows),
+            **brief(report),
+            "seconds": time.perf_counter() - began,
+        }
+
+        def write(change: Change) -> dict[str, Any]:
+            change.happened(Happened("pilot", ruleset.id, payload=of_request(request) | result))
+            return result
+
+        return write
+
     def release(self, request: dict[str, Any], watch: Watch) -> Made:
         """Put a revision in force as a release; nothing serves it before it is activated."""
         ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
@@ -163,7 +205,11 @@ class Tasks:
             mode=found.mode,
             strategy=found.strategy,
             folder=self._files.put_folder(release_files(found)),
-            report={**found.report, "reference": self._keep_reference(found, ruleset.model)},
+            report={
+                **found.report,
+                "reference": self._keep_reference(found, ruleset.model),
+                "expected": self._expected(found.mode, request.get("pilot")),
+            },
             state="draft",
             made_by=request["by"]["name"],
             expires=request.get("expires"),
@@ -178,6 +224,15 @@ class Tasks:
             return result
 
         return write
+
+    def _expected(self, mode: str, pilot: str | None) -> dict[str, Any] | None:
+        """What was expected of a release before it was made, and where that comes from; None: nothing was known."""
+        if mode in ("overlay-hard", "graft"):
+            return {"from": "exact", "honoured": 1.0, "flips": 0.0}
+        if pilot is None:
+            return None
+        result = self._repository.get(JobRecord, pilot, UnknownJob).result or {}
+        return {"from": "pilot", "job": pilot} | {key: result[key] for key in ("rows", "honoured", "flips", "f1_after")}
 
     def _keep_reference(self, found: Release, model: str) -> str:
         """Keep what the model's training table looked like, which traffic is compared with; the file's name."""
@@ -254,6 +309,20 @@ def _measured(model: TableModel, frame: pd.DataFrame) -> tuple[TableModel, dict[
     return model, holdout_metrics(model, rows[model.holdout], truth[model.holdout])
 
 
+def _pilot(*given: Any, progress: Callable[..., object], **more: Any) -> Mapping[str, Any]:
+    """Put edits in force on some of the rows, and keep the report alone."""
+    return put_in_force(*given, progress=_telling(progress), **more).report
+
+
+def _telling(progress: Callable[..., object]) -> Callable[[int, int, object], None]:
+    """What says each round of a retraining as JSON."""
+
+    def told(done: int, of: int, point: object) -> None:
+        progress(done, of, *([point_json(point)] if isinstance(point, Point) else []))
+
+    return told
+
+
 def _put_in_force(
     model: TableModel,
     draft: Draft,
@@ -267,10 +336,7 @@ def _put_in_force(
 ) -> Release:
     """Put edits in force, saying each round of a retraining, and compare a retraining with a plain one."""
 
-    def told(done: int, of: int, point: object) -> None:
-        progress(done, of, *([point_json(point)] if isinstance(point, Point) else []))
-
-    found = put_in_force(model, draft, mode, rows, truth=truth, seed=seed, progress=told, **more)
+    found = put_in_force(model, draft, mode, rows, truth=truth, seed=seed, progress=_telling(progress), **more)
     if found.mode == "retrain" and truth is not None:
         found = with_plain_retraining(found, rows, truth, seed=seed)
     return found

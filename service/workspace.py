@@ -93,6 +93,10 @@ from service.views import (
 )
 from service.workflow import SWITCHES, Workflow
 
+#: Rows of a pilot unless somebody says how many: enough to tell an agreement of 0.99 from one of 0.98.
+PILOT_ROWS = 2_000
+#: So many of the newest pilots are looked through for those of a revision.
+MOST_PILOTS = 200
 #: What `If-Match: *` stands for: whatever revision is there.
 ANY = "*"
 
@@ -585,6 +589,45 @@ class Workspace:
 
     # --- releases and decisions ---------------------------------------------------------------
 
+    def pilot(
+        self,
+        ruleset: str,
+        mode: str,
+        *,
+        by: Person,
+        revision: str | None = None,
+        strategy: str | None = None,
+        rows: int = PILOT_ROWS,
+        dataset: str | None = None,
+        seed: int = 0,
+    ) -> dict[str, Any]:
+        """Try a mode on at most so many rows, as a job whose result says what putting it in force would do."""
+        request = {"ruleset": ruleset, "revision": revision, "mode": mode, "strategy": strategy, "rows": rows}
+        request |= {"dataset": dataset, "seed": seed}
+        with self._once.attempt("pilot", request) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            record = self._ruleset(ruleset)
+            draft = self._shelf.draft(ruleset, revision or record.head)
+            check_mode(mode, strategy, False)
+            refuse_open(draft.rules, draft.schema)
+            table = self.dataset(dataset or self._training_table(record))["id"]
+            return self._submit(attempt, "pilot", request | {"revision": draft.revision, "dataset": table}, by)
+
+    def pilots(self, ruleset: str, revision: str | None = None) -> dict[str, Any]:
+        """The pilots of a revision, the present one unless one is named, newest first."""
+        record = self._ruleset(ruleset)
+        wanted = (ruleset, revision or record.head)
+        found = self._repository.jobs_of("pilot", MOST_PILOTS)
+        listed = [job for job in found if (job.request["ruleset"], job.request["revision"]) == wanted]
+        return {"revision": wanted[1], "pilots": [job_view(job) for job in listed]}
+
+    def _check_pilot(self, pilot: str, *wanted: str | None) -> None:
+        job = self._jobs.get(pilot)
+        tried = tuple(job.request.get(key) for key in ("ruleset", "revision", "mode", "strategy"))
+        if job.kind != "pilot" or job.state != "succeeded" or tried != wanted:
+            raise Refused(f"the job {pilot!r} is no pilot of this revision, mode and strategy that has succeeded")
+
     def make_release(
         self,
         ruleset: str,
@@ -599,11 +642,12 @@ class Workspace:
         prove: bool = False,
         groups: Sequence[str] | None = None,
         expires: datetime | None = None,
+        pilot: str | None = None,
     ) -> dict[str, Any]:
         """Put a revision in force as a release, as a job; raises `ConflictsOpen` at once where conflicts are open.
 
         ``prove`` and ``groups`` are `put_in_force`'s. At ``expires`` the release that served before
-        serves again.
+        serves again. ``pilot`` is the job whose result is kept as what was expected.
         """
         request: dict[str, Any] = {
             "ruleset": ruleset,
@@ -613,7 +657,7 @@ class Workspace:
             "strategy": strategy,
         }
         request |= {"dataset": dataset, "seed": seed, "expires": None if expires is None else text_of(expires)}
-        request |= {"prove": prove, "groups": None if groups is None else list(groups)}
+        request |= {"prove": prove, "groups": None if groups is None else list(groups), "pilot": pilot}
         with self._once.attempt("release", request) as attempt:
             if attempt.earlier is not None:
                 return dict(attempt.earlier)
@@ -623,6 +667,8 @@ class Workspace:
             check_mode(mode, strategy, prove)
             subgroups(draft.schema, groups)
             refuse_open(draft.rules, draft.schema)
+            if pilot is not None:
+                self._check_pilot(pilot, ruleset, draft.revision, mode, strategy)
             table = self.dataset(dataset or self._training_table(record))["id"]
             return self._submit(attempt, "release", request | {"revision": draft.revision, "dataset": table}, by)
 

@@ -54,6 +54,7 @@ def record(api: Api) -> Recorded:
     found: Recorded = {}
     table = api.upload(loans(1_500).to_csv(index=False).encode(), name="loans.csv").json()
     found["DatasetBody"] = table
+    found["SchemaBody"] = api.post(f"/v1/datasets/{table['id']}/schema", json={"target": "decision"}).json()
     model = api.result("/v1/models", {"dataset": table["id"], "target": "decision", "name": "loans"})["model"]
     found["ModelBody"] = api.get(f"/v1/models/{model}").json()
     rules = api.result("/v1/rulesets", {"model": model, "max_clauses": 8, "name": "loans"})["ruleset"]
@@ -61,6 +62,13 @@ def record(api: Api) -> Recorded:
     found |= in_force(api, rules)
     found |= operated(api)
     return {name: shortened(found[name]) for name in sorted(found)}
+
+
+def piloted(api: Api, path: str) -> Recorded:
+    """A pilot that has ended."""
+    api.result(f"{path}/pilots", {"mode": "overlay-soft", "rows": 500})
+    found: Recorded = api.get(f"{path}/pilots").json()
+    return found
 
 
 def edited(api: Api, rules: str, table: str) -> Recorded:
@@ -76,6 +84,7 @@ def edited(api: Api, rules: str, table: str) -> Recorded:
         "HistoryBody": api.get(f"{path}/history").json(),
         "ImpactBody": api.get(f"{path}/impact").json(),
         "DiffBody": api.get(f"{path}/diff").json(),
+        "PilotsBody": piloted(api, path),
         "LocalBody": api.post(f"{path}/local", json={"row": ROW}).json(),
     }
     wrong = {"row": ROW, "outcome": "deny", "rule": settle["rules"][0], "reason": "a clerk decided so"}

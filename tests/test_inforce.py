@@ -14,7 +14,7 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Cancelled, ConflictsOpen, Refused, TargetError
 from ruleedit.formats import canonical
-from ruleedit.inforce import NOTHING_ASKED, put_in_force, with_plain_retraining
+from ruleedit.inforce import NOTHING_ASKED, brief, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import load
 from ruleedit.models import TableModel
@@ -237,3 +237,26 @@ def test_the_order_of_the_edits_is_not_remembered(parts: Parts) -> None:
     tables = [pd.DataFrame(release.answer(parts.rows).probabilities) for release in releases]
     assert tables[0].equals(tables[1])
     assert releases[0].report == releases[1].report
+
+
+class TestPilot:
+    @pytest.mark.parametrize("mode", ["retrain", "overlay-soft"])
+    def test_is_trained_and_measured_on_so_many_rows(self, parts: Parts, mode: str) -> None:
+        """Drawn from the rows that the whole would take, never from those held out for the other."""
+        report = parts.apply(mode, truth=parts.truth, most_rows=120).report
+        assert report["held_out"]["rows"] == min(120, len(parts.model.holdout))
+        assert report.get("trained_on") == (120 if mode == "retrain" else None)
+
+    def test_of_more_rows_than_there_are_is_the_whole(self, parts: Parts) -> None:
+        """To the last figure."""
+        whole = parts.apply("overlay-soft", truth=parts.truth).report
+        assert parts.apply("overlay-soft", truth=parts.truth, most_rows=10**6).report == whole
+
+    def test_in_a_few_figures(self, parts: Parts) -> None:
+        """An overlay is honoured everywhere and changes nothing outside; without rows in a region nothing is known."""
+        report = parts.apply("overlay-hard", truth=parts.truth).report
+        found = brief(report)
+        assert (found["honoured"], found["flips"], found["trainings"]) == (1.0, 0.0, 0)
+        assert found["f1_before"] == found["f1_after"] is not None
+        empty = report | {"feedback": [item | {"mra_after": None} for item in report["feedback"]]}
+        assert brief(empty)["honoured"] is None

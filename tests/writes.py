@@ -117,6 +117,11 @@ def unmarking(api: Api, made: Made) -> Write:
     return Write(f"{marked.path}/{found}/withdraw", {"json": {"reason": "test"}})
 
 
+def piloting(api: Api, made: Made) -> Write:
+    """Try a mode on some of the rows."""
+    return Write(f"/v1/rulesets/{made.ruleset}/pilots", {"json": {"mode": "overlay-soft", "rows": 100}})
+
+
 def releasing(api: Api, made: Made) -> Write:
     """Put a revision in force."""
     return Write("/v1/releases", {"json": {"ruleset": made.ruleset, "name": "other", "mode": "overlay-hard"}})
@@ -218,6 +223,7 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/rulesets/{ruleset}/resolutions": settling,
     "POST /v1/rulesets/{ruleset}/counterexamples": marking,
     "POST /v1/rulesets/{ruleset}/counterexamples/{counterexample}/withdraw": unmarking,
+    "POST /v1/rulesets/{ruleset}/pilots": piloting,
     "POST /v1/releases": releasing,
     "POST /v1/releases/{release}/activate": activating,
     "POST /v1/releases/{release}/rollback": rolling_back,

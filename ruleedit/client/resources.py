@@ -237,6 +237,14 @@ class RuleSets:
         found = self._transport.get(f"/v1/rulesets/{ruleset.id}/conflicts", revision=ruleset.revision)
         return tuple(map(Conflict.of, found["conflicts"]))
 
+    def pilot(self, ruleset: RuleSet, mode: str, **more: Any) -> Job:
+        """Try a mode on some rows of this revision and wait; its result says what it would do.
+
+        ``more`` as in the API: strategy, rows, dataset, seed.
+        """
+        body = {"mode": mode, "revision": ruleset.revision, **more}
+        return self._jobs.wait(str(self._transport.post(f"/v1/rulesets/{ruleset.id}/pilots", body)["id"]))
+
     def history(self, ruleset: str) -> Mapping[str, Any]:
         """Who changed what, when and why."""
         found: Mapping[str, Any] = self._transport.get(f"/v1/rulesets/{ruleset}/history")
@@ -256,7 +264,7 @@ class Releases:
         self._jobs = jobs
 
     def make(self, ruleset: RuleSet, name: str, mode: str, **more: Any) -> Release:
-        """Put this revision in force and wait; ``more`` as in the API: strategy, dataset, seed."""
+        """Put this revision in force and wait; ``more`` as in the API: strategy, dataset, seed, pilot."""
         body = {"ruleset": ruleset.id, "revision": ruleset.revision, "name": name, "mode": mode, **more}
         return self.get(self._jobs.result(self._transport.post("/v1/releases", body), "release"))
 

@@ -51,6 +51,8 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "POST /v1/rulesets/{ruleset}/counterexamples": _EDIT,
     "GET /v1/rulesets/{ruleset}/counterexamples": _READ,
     "POST /v1/rulesets/{ruleset}/counterexamples/{counterexample}/withdraw": _EDIT,
+    "POST /v1/rulesets/{ruleset}/pilots": _EDIT,
+    "GET /v1/rulesets/{ruleset}/pilots": _READ,
     "GET /v1/rulesets/{ruleset}/impact": _READ,
     "GET /v1/rulesets/{ruleset}/conflicts": _READ,
     "GET /v1/rulesets/{ruleset}/history": _READ,

@@ -608,6 +608,32 @@ class DiffBody(Told):
     settlements: dict[str, list[dict[str, Any]]] | None
 
 
+class PilotAsked(Asked):
+    """Try a mode on some of the rows, before a revision is put in force."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"mode": "retrain", "rows": 2000}]})
+
+    mode: Annotated[str, Field(max_length=40)] = Field(description="overlay-hard, overlay-soft, retrain or graft.")
+    revision: Annotated[str, Field(max_length=100)] | None = Field(
+        default=None, description="The present one unless given."
+    )
+    strategy: Annotated[str, Field(max_length=40)] | None = None
+    rows: Annotated[int, Field(ge=100, le=100_000)] = Field(
+        default=2_000, description="At most so many rows are drawn to train on, and to measure on."
+    )
+    dataset: Id | None = Field(default=None, description="The model's own unless given.")
+    seed: Seed = 0
+
+
+class PilotsBody(Told):
+    """The pilots of a revision, newest first."""
+
+    revision: str
+    pilots: list[JobBody] = Field(
+        description="Jobs; the result of each has `honoured`, `flips`, `f1_before`, `f1_after`, `trainings`, `rows`."
+    )
+
+
 class ReleaseAsked(Asked):
     """Put a revision of a rule set in force."""
 
@@ -634,6 +660,9 @@ class ReleaseAsked(Asked):
     )
     expires: Moment | None = Field(
         default=None, description="When it stops serving, and what served before serves again: for an emergency."
+    )
+    pilot: Id | None = Field(
+        default=None, description="The job of a pilot of this revision and mode: kept as what was expected."
     )
 
 

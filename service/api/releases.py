@@ -38,6 +38,7 @@ def make_release(work: Work, by: By, asked: ReleaseAsked, response: Response) ->
         prove=asked.prove,
         groups=asked.groups,
         expires=asked.expires,
+        pilot=asked.pilot,
     )
     return accepted(job, response)
 

@@ -22,6 +22,8 @@ from service.api.bodies import (
     LocalAsked,
     LocalBody,
     PageOf,
+    PilotAsked,
+    PilotsBody,
     ReasonAsked,
     ResolutionAsked,
     RuleSetAsked,
@@ -221,6 +223,38 @@ def withdraw_counterexample(
 ) -> dict[str, Any]:
     """Take a counterexample back; it stays in the list and in the audit."""
     return work.counterexamples.withdraw(ruleset, counterexample, asked.why, by=by.signing(asked.author))
+
+
+@router.post(
+    "/{ruleset}/pilots",
+    status_code=202,
+    response_model=JobBody,
+    dependencies=WRITE,
+    responses={202: {"headers": LOCATION}, **refuses(400, 404, 409, 413, 415, 429)},
+    summary="Try a mode on some rows",
+)
+def make_pilot(work: Work, by: By, ruleset: str, asked: PilotAsked, response: Response) -> dict[str, Any]:
+    """What putting a revision in force would do, as a pilot on some rows: how far honoured, what else changes.
+
+    The job says each round of a retraining while it runs; what it makes is thrown away.
+    """
+    job = work.pilot(
+        ruleset,
+        asked.mode,
+        by=by,
+        revision=asked.revision,
+        strategy=asked.strategy,
+        rows=asked.rows,
+        dataset=asked.dataset,
+        seed=asked.seed,
+    )
+    return accepted(job, response)
+
+
+@router.get("/{ruleset}/pilots", response_model=PilotsBody, responses=refuses(404), summary="List pilots")
+def list_pilots(work: Work, ruleset: str, revision: AtRevision = None) -> dict[str, Any]:
+    """The pilots of a revision, newest first."""
+    return work.pilots(ruleset, revision)
 
 
 @router.get("/{ruleset}/impact", response_model=ImpactBody, responses=refuses(404), summary="Preview the impact")

@@ -382,6 +382,12 @@ class Repository:
         with self.database.reading() as connection:
             return connection.execute(asked).scalar_one()
 
+    def jobs_of(self, kind: str, limit: int) -> list[JobRecord]:
+        """The jobs of a kind, newest first."""
+        asked = select(tables.jobs).where(tables.jobs.c.kind == kind).order_by(tables.jobs.c.number.desc())
+        with self.database.reading() as connection:
+            return [record_of(JobRecord, row) for row in connection.execute(asked.limit(limit))]
+
     def count_jobs(self) -> dict[str, int]:
         """How many jobs are in each state."""
         asked = select(tables.jobs.c.state, func.count()).group_by(tables.jobs.c.state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,15 +11,21 @@ from nicegui import ui
 
 from ruleedit.conflicts import open_conflicts
 from ruleedit.errors import RuleEditError
-from service.insight import Effect, Lens
+from ruleedit.inforce import brief
+from ruleedit.retrain import STRATEGIES
+from service.insight import Effect
 from service.workbench import words
+from service.workbench.course import Course
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place, framed
 from service.workbench.start import watched
 from service.workbench.tags import Field, Tag, button, choice, empty, link, table
-from service.workspace import Page
+from service.workspace import PILOT_ROWS, Page
 
-MAKE = "POST /v1/releases"
+MAKE, PILOT = "POST /v1/releases", "POST /v1/rulesets/{ruleset}/pilots"
+#: The modes whose effect nobody knows before they are tried.
+PILOTED = ("overlay-soft", "retrain")
+UNKNOWN = "not known until run"
 #: Mode, its name, what it is, how soon it answers.
 MODES = (
     ("overlay-hard", "Overlay", "Rules after the model; takes effect at once, and is as easily taken back."),
@@ -50,16 +57,29 @@ class Making:
     place: Place
     mode: str = "overlay-hard"
     name: str = ""
+    strategy: str = ""
 
     def build(self) -> None:
         """Draw the choices with the expected effect of each."""
         opened = self.place.opened
-        found = Lens(opened.draft, opened.table.rows, opened.table.outcomes, None).effect(opened.draft)
+        self.found = self.place.lens().effect(opened.draft)
         self.name = opened.record.name
         self.cards: dict[str, Tag] = {}
+        self.says: dict[str, Tag] = {}
+        self.pilots = self._known()
         with Tag("div", look="re-modes", role="radiogroup", aria_label="How"):
             for mode, title, said in MODES:
-                self._card(mode, title, said, found)
+                self._card(mode, title, said)
+        with Tag("div", look="re-line"):
+            Tag("label", "A retraining learns by", for_="re-strategy")
+            choice([("", "what suits the model"), *((name, name) for name in STRATEGIES)], "", self._learn,
+                   id="re-strategy")  # fmt: skip
+        with Tag("div", look="re-line"):
+            Tag("span", "Not known yet? Try it on some rows:")
+            for mode, title, _ in MODES:
+                if mode in PILOTED:
+                    button(f"Pilot: {title}", lambda mode=mode: self._pilot(mode))
+            Tag("span", f"at most {words.count(PILOT_ROWS)} rows; nothing is put in force", "quiet small")
         with Tag("div", look="re-line"):
             Tag("label", "In service under the name", for_="re-name")
             Field("text", self.name, self._named, id="re-name", maxlength=100)
@@ -67,14 +87,62 @@ class Making:
         self.problem = Tag("p", "", "re-problem", role="alert")
         self.progress = Tag("div", aria_live="polite")
 
-    def _card(self, mode: str, title: str, said: str, found: Effect) -> None:
+    def _card(self, mode: str, title: str, said: str) -> None:
         chosen = "true" if mode == self.mode else "false"
         with button("", lambda: self._choose(mode), "re-mode", role="radio", aria_checked=chosen) as card:
             Tag("b", title)
             Tag("div", said, "quiet small")
-            for line in expected(mode, found):
-                Tag("div", line, "small")
+            self.says[mode] = Tag("div", look="small expected")
         self.cards[mode] = card
+        self._say(mode)
+
+    def _say(self, mode: str) -> None:
+        """Say what is expected of a mode, and where that comes from."""
+        self.says[mode].clear()
+        with self.says[mode]:
+            found = expected(mode, self.found, (self._piloted(mode) or {}).get("result"))
+            for source, lines in itertools.groupby(found, key=lambda pair: pair[0]):
+                Tag("div", source, "quiet")
+                for _, line in lines:
+                    Tag("div", line)
+
+    def _known(self) -> list[dict[str, Any]]:
+        """The pilots of this revision that have succeeded, newest first."""
+        place = self.place
+        found = place.workspace.pilots(place.record.id, place.draft.revision)["pilots"]
+        return [job for job in found if job["state"] == "succeeded"]
+
+    def _strategy(self, mode: str) -> str | None:
+        return (self.strategy or None) if mode == "retrain" else None
+
+    def _piloted(self, mode: str) -> dict[str, Any] | None:
+        """The last pilot of a mode, by the strategy that is chosen."""
+        wanted = (mode, self._strategy(mode))
+        return next((job for job in self.pilots if (job["result"]["mode"], job["result"]["asked"]) == wanted), None)
+
+    def _learn(self, strategy: str) -> None:
+        self.strategy = strategy
+        self._say("retrain")
+
+    async def _pilot(self, mode: str) -> None:
+        place = self.place
+        self.problem.say("")
+        try:
+            by = place.actor.acting(PILOT)
+            job = await asyncio.to_thread(
+                place.workspace.pilot,
+                place.record.id,
+                mode,
+                revision=place.draft.revision,
+                strategy=self._strategy(mode),
+                by=by,
+            )
+        except RuleEditError as refused:
+            self.problem.say(str(refused))
+            return
+        await watched(place.workspace, place.actor, job["id"], "Trying it on some rows", self.progress, self.problem)
+        self.pilots = self._known()
+        self._say(mode)
 
     def _choose(self, mode: str) -> None:
         self.mode = mode
@@ -93,6 +161,8 @@ class Making:
                 self.name,
                 self.mode,
                 revision=place.draft.revision,
+                strategy=self._strategy(self.mode),
+                pilot=(self._piloted(self.mode) or {}).get("id"),
                 by=place.actor.acting(MAKE),
             )
         except RuleEditError as refused:
@@ -105,14 +175,22 @@ class Making:
             ui.navigate.reload()
 
 
-def expected(mode: str, found: Effect) -> list[str]:
-    """What a mode would do, and where the figure comes from."""
-    changed = f"{words.count(found.glance.changed)} of {words.count(found.glance.rows)} decisions change (exact)"
+def expected(mode: str, found: Effect, pilot: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """What a mode would do, each figure with where it comes from."""
+    changed = f"{words.count(found.glance.changed)} of {words.count(found.glance.rows)} decisions change"
     if mode in ("overlay-hard", "graft"):
-        return ["honoured 100% (exact)", changed, "0 flips outside (exact)"]
-    if mode == "overlay-soft":
-        return ["honoured: not known until run", "0 flips outside (exact)"]
-    return ["honoured and flips outside: not known until run", "takes some trainings of the model"]
+        return [("exact", "honoured 100%"), ("exact", changed), ("exact", "0 flips outside")]
+    none = [("exact", "0 flips outside")] if mode == "overlay-soft" else [(UNKNOWN, "flips outside")]
+    if pilot is None:
+        return [(UNKNOWN, "honoured"), *none]
+    told = [f"honoured {_share(pilot['honoured'])}"]
+    if mode == "retrain":
+        told.append(f"{_share(pilot['flips'], 2)} flips outside")
+        if pilot["f1_before"] is not None and pilot["f1_after"] is not None:
+            told.append(f"F1 outside {pilot['f1_before']:.3f} → {pilot['f1_after']:.3f}")
+        told.append(f"{words.many(pilot['trainings'], 'training')}, {pilot['seconds']:.1f} s")
+    source = f"pilot on {words.count(pilot['rows'])} rows"
+    return [*((source, line) for line in told), *(none if mode == "overlay-soft" else [])]
 
 
 class Releases:
@@ -181,6 +259,7 @@ class Releases:
                     "quiet small",
                 )
             _report(one["report"])
+            _beside(one["report"])
             self._standing(one)
             with Tag("div", look="re-line"):
                 for said, step, look in self._steps(one["state"]):
@@ -266,5 +345,30 @@ def _report(report: dict[str, Any]) -> None:
         Tag("p", f"On held-out rows: {words.share(flips, 2)} of the decisions outside changed{quality}.", "quiet small")
 
 
-def _share(value: float | None) -> str:
-    return "–" if value is None else words.share(value)
+def _beside(report: dict[str, Any]) -> None:
+    """What was expected beside what came of it on held-out rows."""
+    was = report.get("expected")
+    if "feedback" not in report or "held_out" not in report:
+        return
+    now = brief(report)
+    source = "not known before"
+    if was is not None:
+        source = "exact" if was["from"] == "exact" else f"pilot on {words.count(was['rows'])} rows"
+    was = was or {}
+    rows = [
+        ("edits honoured", _share(was.get("honoured")), _share(now["honoured"])),
+        ("flips outside", _share(was.get("flips"), 2), _share(now["flips"], 2)),
+    ]
+    if was.get("f1_after") is not None and now["f1_after"] is not None:
+        rows.append(("macro F1 outside", f"{was['f1_after']:.3f}", f"{now['f1_after']:.3f}"))
+    actual = f"actual ({words.count(now['held_out'])} held-out rows)"
+    with Tag("div", style="max-width:640px"):
+        table(("", f"expected ({source})", actual), rows, numbers=(1, 2), title="Expected and actual")
+    if report.get("curve"):
+        with Tag("details"):
+            Tag("summary", f"{words.many(len(report['curve']), 'round')} of the retraining")
+            Course().show(report["curve"])
+
+
+def _share(value: float | None, digits: int = 1) -> str:
+    return "–" if value is None else words.share(value, digits)

@@ -17,6 +17,7 @@ from service.errors import StateRefused
 from service.store.records import FINISHED
 from service.workbench import words
 from service.workbench.actor import Actor
+from service.workbench.course import Course
 from service.workbench.frame import plain
 from service.workbench.review import SchemaReview
 from service.workbench.tags import Tag, button, choice, empty, link
@@ -181,7 +182,7 @@ class New:
 async def watched(
     workspace: Workspace, actor: Actor, job: str, said: str, where: Tag, problem: Tag
 ) -> dict[str, Any] | None:
-    """Show a job's progress with a way to cancel it until it has ended; its result, None where there is none."""
+    """Show a job's progress and its rounds, with a way to cancel it, until it has ended; its result, or None."""
 
     def cancel() -> None:
         with contextlib.suppress(StateRefused):
@@ -193,11 +194,14 @@ async def watched(
         line = ui.linear_progress(value=0, show_value=False).props(f'aria-label="{said}"').style("width:220px")
         count = Tag("span", "", "quiet small")
         button("Cancel", cancel)
+    with where:
+        course = Course()
     while True:
         found = await asyncio.to_thread(workspace.job, job)
         done, of = found["progress"]["done"], found["progress"]["of"]
         line.set_value(done / of if of else 0)
         count.say(f"{done} of {of}" if of else "waiting")
+        course.show(found["course"])
         if found["state"] in FINISHED:
             break
         await asyncio.sleep(0.2)

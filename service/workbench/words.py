@@ -30,6 +30,11 @@ def count(value: int) -> str:
     return number(float(value))
 
 
+def many(number: int, noun: str) -> str:
+    """A count with its noun, as in 1 round and 2 rounds."""
+    return f"{count(number)} {noun}{'' if number == 1 else 's'}"
+
+
 def share(value: float, digits: int = 1) -> str:
     """A share as per cent."""
     return f"{100 * value:.{digits}f}%"

@@ -111,3 +111,36 @@ def test_columns_are_corrected_before_training(window: Window, bench: Bench) -> 
     assert model["schema"]["missing_tokens"] == ["?"]
     assert model["groups"]["favourable"] == "yes"
     assert [one["column"] for one in model["groups"]["columns"]] == ["age"]
+
+
+def test_a_retraining_is_tried_on_some_rows_and_then_shows_its_curve(window: Window, bench: Bench) -> None:
+    """Not known, then a pilot's figures with their source; the rounds as they come; at last actual beside expected."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age between 27 and 30 AND income >= 30000 THEN approve")
+    page = window.open(f"/r/{ruleset}/in-force")
+    retrain = page.get_by_role("radio", name=re.compile("^Retrain"))
+    expect(retrain).to_contain_text("not known until run")
+    expect(page.get_by_role("radio", name=re.compile("^Overlay"))).to_contain_text("exact")
+    page.get_by_role("button", name="Pilot: Retrain").click()
+    expect(retrain).to_contain_text("pilot on 2\u202f000 rows", timeout=90_000)
+    expect(retrain).to_contain_text(re.compile(r"honoured \d+\.\d%"))
+    page.get_by_label("A retraining learns by").select_option("adaptive")
+    expect(retrain).to_contain_text("not known until run")
+    page.get_by_role("button", name="Pilot: Retrain").click()
+    expect(retrain).to_contain_text("pilot on 2\u202f000 rows", timeout=90_000)
+    retrain.click()
+    page.get_by_label("In service under the name").fill("learned")
+    settle(page)
+    page.get_by_role("button", name="Make the release").click()
+    expect(page.get_by_role("button", name="Cancel")).to_be_visible()
+    expect(page.locator(".re-course table").first).to_be_attached(timeout=90_000)
+    window.shoot("course")
+    article = page.get_by_role("article").filter(has_text="learned")
+    expect(article.get_by_text("expected (pilot on 2\u202f000 rows)")).to_be_visible(timeout=90_000)
+    article.get_by_text("of the retraining").click()
+    report = bench.api.get("/v1/releases").json()["items"][0]["report"]
+    expect(article.get_by_role("group", name="Rounds").get_by_role("row")).to_have_count(len(report["curve"]) + 1)
+    window.shoot("expected-actual")
+    expect(article.get_by_role("row", name=re.compile("^flips outside"))).to_contain_text(
+        f"{100 * report['outside']['flips']:.2f}%"
+    )
