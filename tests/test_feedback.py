@@ -320,6 +320,26 @@ def test_asked_is_said_where_nothing_is_open(count: Callable[[int, int], int]) -
                 assert one.outcome == said(draft.rules, row, draft.schema)
 
 
+def test_a_settled_overlap_comes_from_where_its_winner_was() -> None:
+    """Won by a changed rule the intersection keeps that rule's base box; settled on an outcome alone it has none."""
+    draft = edited(draft_of("IF age > 6 THEN yes", "IF age between 5 and 6 THEN no"), "set R1 age > 2")
+    draft = edited(draft, "set R2 age between 5 and 8")
+
+    def base_ages(settlement: str) -> list[int]:
+        (shared,) = [rule for rule in asks(edited(draft, settlement)) if "+" in rule.id]
+        return [age for age, row in enumerate(age_rows()) if row in shared.base]
+
+    assert base_ages("resolve R1 R2 specific") == [5, 6]
+    assert base_ages("resolve R1 R2 outcome no") == base_ages("resolve R1 R2 model") == []
+
+
+def test_what_asks_ends_with_a_no_for_the_rows_of_no_rule() -> None:
+    """Indexed by `assign`, whose -1 says that none holds the row, `asks` says no for it."""
+    found = asks(edited(draft_of(*TEXTS), "set R1 age > 2", "then R2 model"))
+    assert found.asks.tolist() == [rule.outcome != MODEL for rule in found.rules] + [False]
+    assert not found.asks[-1]
+
+
 def test_a_list_of_feedback_has_a_length_and_an_order() -> None:
     """Feedback is a sequence of its rules."""
     found = asks(edited(draft_of(*TEXTS), "remove R2 otherwise model", "then R1 model"))
