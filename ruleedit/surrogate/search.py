@@ -2,7 +2,8 @@
 
 Starts are lists that somebody else made: from trees, from the master program, from last month. Each
 is squeezed into the budget, and what is left of the budget is filled from a pool of conjunctions; the
-best go on. That happens on part of the rows; only the last lists are bettered on all of them.
+best go on. That happens on part of the rows; only the last lists are bettered on all of them, and
+give back the clauses that the rows don't bear out.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ruleedit.surrogate.binned import Binned, spread
 from ruleedit.surrogate.lists import Draft, Draftlist, Members, sweep
 from ruleedit.surrogate.pool import Pool
 from ruleedit.surrogate.task import Found, Task
+from ruleedit.surrogate.worth import borne_out
 
 #: The budget of clauses where none is given: about what fits on a screen.
 MOST_CLAUSES = 32
@@ -67,6 +69,7 @@ def searched(task: Task, begin: Callable[[Field], None]) -> Found:
         here.starts.append(last.copy())
         here.members.extend(rule.sets for rule in last.rules)
     best = best_list(here, ROUNDS if task.max_iterations is None else min(ROUNDS, task.max_iterations), task)
+    best = borne_out(best, full, budget)
     if last is not None:
         best = prefer_known(last, best, full, budget)
     boxes = tuple((rule.box(bins), rule.outcome) for rule in best.rules)
