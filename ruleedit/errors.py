@@ -7,6 +7,7 @@
     │   ├── ValueRefused                value-refused
     │   └── NoRows                      no-rows
     ├── TargetError (ValueError)        target-unusable
+    ├── TrainingFailed                  training-failed
     ├── RuleTextError (ValueError)      rule-text
     │   ├── UnknownOperator             unknown-operator
     │   └── TooLong                     rule-too-long
@@ -108,6 +109,12 @@ class TargetError(RuleEditError, ValueError):
     """A target column that no classifier can be trained on."""
 
     code = "target-unusable"
+
+
+class TrainingFailed(RuleEditError):
+    """A training that a cluster's workers couldn't finish."""
+
+    code = "training-failed"
 
 
 class RuleTextError(RuleEditError, ValueError):

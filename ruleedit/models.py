@@ -25,7 +25,7 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfile import ModelFile, Tree, read_model
 from ruleedit.regions import before
 from ruleedit.rules import ZERO, number_text
-from ruleedit.schema import Schema
+from ruleedit.schema import Feature, Schema
 from ruleedit.tables import decode, encode, fingerprint
 
 Reals: TypeAlias = npt.NDArray[np.float64]
@@ -86,6 +86,17 @@ def read_thresholds(given: Mapping[str, float], schema: Schema) -> tuple[float, 
     return tuple(float(given[name]) if name in given else left / others for name in schema.classes)
 
 
+#: Encoded values with their counts, commonest first.
+Common: TypeAlias = tuple[tuple[float, int], ...]
+
+
+def column_background(column: Reals, feature: Feature) -> tuple[float, Common]:
+    """The deviation and the commonest values of one encoded column (n,), as `Background` has them."""
+    present = column[~np.isnan(column)]
+    deviation = _deviation(present) if feature.is_number else 1.0
+    return deviation, _commonest(present[present > 0] if feature.kind == "categorical" else present)
+
+
 @dataclass(frozen=True)
 class Background:
     """What the table that a model was trained on looked like.
@@ -101,7 +112,7 @@ class Background:
     fingerprint: str
     class_counts: tuple[int, ...]
     deviations: tuple[float, ...]
-    common: tuple[tuple[tuple[float, int], ...], ...] = field(repr=False)
+    common: tuple[Common, ...] = field(repr=False)
 
     @classmethod
     def of(cls, rows: Matrix, answers: Indices, schema: Schema, training: Indices | None = None) -> Background:
@@ -110,14 +121,10 @@ class Background:
         ``training`` are the numbers of the rows that the model is trained on; None: all.
         """
         seen = slice(None) if training is None else training
-        deviations, common = [], []
-        for place, feature in enumerate(schema.features):
-            column = rows[seen, place]
-            present = column[~np.isnan(column)]
-            deviations.append(_deviation(present) if feature.is_number else 1.0)
-            common.append(_commonest(present[present > 0] if feature.kind == "categorical" else present))
+        columns = [column_background(rows[seen, place], feature) for place, feature in enumerate(schema.features)]
+        deviations, common = zip(*columns, strict=True)
         counts = np.bincount(answers[seen], minlength=len(schema.classes))
-        return cls(len(rows), fingerprint(rows), tuple(counts.tolist()), tuple(deviations), tuple(common))
+        return cls(len(rows), fingerprint(rows), tuple(counts.tolist()), deviations, common)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON; `from_json` reads it back."""
@@ -187,7 +194,7 @@ def _deviation(present: Reals) -> float:
     return deviation if math.isfinite(deviation) and deviation > 0.0 else 1.0
 
 
-def _commonest(present: Reals) -> tuple[tuple[float, int], ...]:
+def _commonest(present: Reals) -> Common:
     values, counts = np.unique(present, return_counts=True)
     first = np.lexsort((values, -counts))[:MOST_COMMON]
     return tuple(zip((values[first] + 0.0).tolist(), counts[first].tolist(), strict=True))
@@ -316,18 +323,22 @@ def holdout_metrics(model: Model, rows: Matrix, answers: Indices) -> dict[str, A
     ``answers`` (n,) are the classes' places. With two classes the AUC is the second's, with more
     the mean of each against the rest. None where it is undefined: no rows, or a class without one.
     """
-    if not len(rows):
+    return metrics_of(model.proba(rows), answers, model.thresholds)
+
+
+def metrics_of(probabilities: Reals, answers: Indices, thresholds: tuple[float, ...]) -> dict[str, Any]:
+    """`holdout_metrics` of a model's probabilities (n, classes)."""
+    if not len(answers):
         return {"rows": 0, "accuracy": None, "auc": None}
     from sklearn.metrics import roc_auc_score
 
-    probabilities = model.proba(rows)
-    accuracy = float((outcome_codes(probabilities, model.thresholds) == answers).mean())
-    classes = len(model.schema.classes)
+    accuracy = float((outcome_codes(probabilities, thresholds) == answers).mean())
+    classes = probabilities.shape[1]
     auc = None
     if len(np.unique(answers)) == classes:
         places = [1] if classes == 2 else range(classes)
         auc = float(np.mean([roc_auc_score(answers == place, probabilities[:, place]) for place in places]))
-    return {"rows": len(rows), "accuracy": accuracy, "auc": auc}
+    return {"rows": len(answers), "accuracy": accuracy, "auc": auc}
 
 
 class InMemoryModel:

@@ -63,15 +63,28 @@ def train(
     schema = dataclasses.replace(schema, features=tuple(dataclasses.replace(f, codes=()) for f in schema.features))
     settled = read_thresholds(thresholds or {}, schema)
     rows, answers = encode(frame, schema), target_codes(frame, schema)
-    empty = sorted(set(range(len(schema.classes))) - set(answers.tolist()))
-    if empty or len(schema.classes) < 2:
-        what = f"no row has the {schema.target!r} {schema.classes[empty[0]]!r}" if empty else "there is one class"
-        raise TargetError(f"{what}; a classifier needs two classes or more, each with a row")
+    check_classes(answers, schema)
     holdout = stratified_quarter(answers, seed)
     training = np.setdiff1d(np.arange(len(rows)), holdout)
     text = boost(rows[training], answers[training], schema, seed=seed, trees=trees, progress=progress)
     background = Background.of(rows, answers, schema, training)
     return TableModel(schema, settled, text, background, seed, False, holdout)
+
+
+def check_classes(answers: Indices, schema: Schema) -> None:
+    """Raise `TargetError` unless there are two classes or more, each with a row; ``answers`` (n,) are their places."""
+    empty = np.flatnonzero(np.bincount(answers, minlength=len(schema.classes)) == 0)
+    if len(empty) or len(schema.classes) < 2:
+        what = f"no row has the {schema.target!r} {schema.classes[empty[0]]!r}" if len(empty) else "there is one class"
+        raise TargetError(f"{what}; a classifier needs two classes or more, each with a row")
+
+
+def parameters(schema: Schema, seed: int) -> dict[str, Any]:
+    """What LightGBM is told, beside the number of threads."""
+    objective: dict[str, Any] = {"objective": "binary"}
+    if len(schema.classes) > 2:
+        objective = {"objective": "multiclass", "num_class": len(schema.classes)}
+    return {**PARAMETERS, **objective, "seed": seed}
 
 
 def boost(
@@ -92,21 +105,18 @@ def boost(
 
     _check_within("seed", seed, 0, LARGEST_SEED)
     _check_within("number of trees", trees, 1, MAX_TREES // len(schema.classes))
-    objective: dict[str, Any] = {"objective": "binary"}
-    if len(schema.classes) > 2:
-        objective = {"objective": "multiclass", "num_class": len(schema.classes)}
     # The file records the number of threads: it depends on the table alone, so the bytes do too.
-    parameters = {**PARAMETERS, **objective, "seed": seed, "num_threads": 1 if len(rows) <= SMALL_TABLE else 0}
+    given = {**parameters(schema, seed), "num_threads": 1 if len(rows) <= SMALL_TABLE else 0}
     data = lightgbm.Dataset(
         encoded_matrix(rows, schema),
         answers,
         weight=weights,
         feature_name=file_names(schema),
         categorical_feature=[place for place, f in enumerate(schema.features) if f.kind == "categorical"],
-        params=parameters,
+        params=given,
     )
     watch = [] if progress is None else [lambda env: progress(env.iteration + 1, trees)]
-    text: str = lightgbm.train(parameters, data, num_boost_round=trees, callbacks=watch).model_to_string()
+    text: str = lightgbm.train(given, data, num_boost_round=trees, callbacks=watch).model_to_string()
     return text
 
 

@@ -55,6 +55,7 @@ def train(
     out: Out,
     schema_file: Annotated[Path | None, typer.Option("--schema", help="A corrected schema as JSON.")] = None,
     threshold: Thresholds = [],  # noqa: B006 (typer's way to say a repeated option)
+    dask: Dask = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
@@ -63,15 +64,38 @@ def train(
     from ruleedit.tables import infer_schema, read
     from ruleedit.training import train as train_model
 
-    frame = read(data)
     given = _read_schema(schema_file)
     if given is not None and given.target != target:
         raise FileRefused(f"the schema's target is {given.target!r}, not {target!r}")
+    if dask is not None:
+        _train_by_dask(
+            data, dask, target, given, out, {"thresholds": read_thresholds(threshold), "seed": seed}, as_json
+        )
+        return
+    frame = read(data)
     known = given or infer_schema(frame, target)
     with watching("training", as_json) as watch:
         model = train_model(frame, known, thresholds=read_thresholds(threshold), seed=seed, progress=watch)
     save(model, out)
     _tell_model(model, frame, out, as_json)
+
+
+def _train_by_dask(
+    data: Path, address: str, target: str, given: Schema | None, out: Path, options: dict[str, Any], as_json: bool
+) -> None:
+    """Train on a table of any size by a cluster's workers."""
+    from ruleedit.batches import pieces
+    from ruleedit.modelfolder import save
+    from ruleedit.scale.cluster import Spread, cluster
+    from ruleedit.scale.training import held_out_figures, infer_table_schema, train_table
+
+    where = pieces(data)
+    with cluster(address) as client, watching("training", as_json) as watch:
+        known = given or infer_table_schema(where, target, Spread(client))
+        model = train_table(where, known, client=client, progress=watch, **options)
+        rows, figures = held_out_figures(model, where, Spread(client))
+    save(model, out)
+    _tell_figures(model, rows, figures, out, as_json)
 
 
 def adopt(
@@ -336,13 +360,17 @@ def _tell_model(model: TableModel, frame: pd.DataFrame, out: Path, as_json: bool
     from ruleedit.tables import encode, target_codes
 
     rows, truth = encode(frame, model.schema), target_codes(frame, model.schema)
-    held, classes = model.holdout, list(model.schema.classes)
-    figures = holdout_metrics(model, rows[held], truth[held])
+    held = model.holdout
+    _tell_figures(model, len(rows), holdout_metrics(model, rows[held], truth[held]), out, as_json)
+
+
+def _tell_figures(model: TableModel, rows: int, figures: dict[str, Any], out: Path, as_json: bool) -> None:
+    classes = list(model.schema.classes)
     if as_json:
-        print_json({"classes": classes, "rows": len(rows), "holdout": figures, "notes": list(model.notes)})
+        print_json({"classes": classes, "rows": rows, "holdout": figures, "notes": list(model.notes)})
         return
     auc = "" if figures["auc"] is None else f", AUC {figures['auc']:.3f}"
-    say(f"{out}: {len(model.schema.features)} features, {number(len(rows))} rows, classes {', '.join(classes)}")
+    say(f"{out}: {len(model.schema.features)} features, {number(rows)} rows, classes {', '.join(classes)}")
     say(f"on {number(figures['rows'])} held-out rows: accuracy {share(figures['accuracy'])}{auc}")
     for note in model.notes:
         say(f"note: {note}")

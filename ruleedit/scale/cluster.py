@@ -9,6 +9,7 @@ but your own machines reach a scheduler.
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -107,10 +108,21 @@ def cluster(address: str, *, workers: int | None = None) -> Iterator[Client]:
                 f"no Dask scheduler answers at {address!r} ({problem}); give its address, such as "
                 f"tcp://host:8786, or {LOCAL!r} for workers on this machine"
             ) from None
+        if address == LOCAL:
+            client.register_plugin(_quiet())
         yield client
 
 
-def _processors() -> int:
-    import os
+def _quiet() -> Any:
+    """What sends all that a worker's libraries print to standard error: standard output is the command's."""
+    from distributed import WorkerPlugin
 
+    class Quiet(WorkerPlugin):  # type: ignore[misc]
+        def setup(self, worker: Any) -> None:
+            os.dup2(2, 1)
+
+    return Quiet()
+
+
+def _processors() -> int:
     return max(1, min(MOST_WORKERS, len(os.sched_getaffinity(0))))

@@ -152,7 +152,8 @@ def answer_table(model: TableModel, table: Sequence[Piece], *, seed: int = 0, ov
     answers = tuple(over(_answers, table, model))
     rows = sum(map(len, answers))
     known = (
-        rows == model.background.rows and _fingerprint(table, rows, model.schema, over) == model.background.fingerprint
+        rows == model.background.rows
+        and fingerprint_of_table(table, rows, model.schema, over) == model.background.fingerprint
     )
     held = model.holdout if known else np.arange(rows)
     if len(held) == rows:
@@ -263,13 +264,14 @@ def _counts(part: Part, schema: Schema, rules: RuleSet, boxes: Sequence[Box]) ->
     )
 
 
-def _fingerprint(table: Sequence[Piece], rows: int, schema: Schema, over: Over) -> str:
+def fingerprint_of_table(table: Sequence[Piece], rows: int, schema: Schema, over: Over = here) -> str:
+    """`ruleedit.tables.fingerprint` of a table of so many rows in pieces, by one worker."""
     found: str = next(over(_fingerprint_of, [tuple(table)], rows, schema))
     return found
 
 
 def _fingerprint_of(table: Sequence[Piece], rows: int, schema: Schema) -> str:
-    """`ruleedit.tables.fingerprint` of a table: column after column, so each is read by itself."""
+    """Column after column, so each is read by itself."""
     digest = hashlib.sha256(f"{rows} x {len(schema.features)}".encode())
     for feature in schema.features:
         for piece in table:
