@@ -7,6 +7,7 @@ an entry in the table of access is refused however it came to be there.
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from http.cookies import SimpleCookie
@@ -46,6 +47,8 @@ Sent: TypeAlias = dict[bytes, bytes]
 #: What a form holds beside its file.
 FORM_OVERHEAD = 64 * 1024
 UPLOADS = ("/v1/datasets", "/v1/models", "/v1/rulesets/import")
+#: A table to decide: as large as an upload.
+UPLOADED = re.compile(r"/v1/decisions/[^/]+/file")
 #: What must be answered under any load.
 PROBES = ("/healthz", "/readyz", "/metrics")
 DECIDING = ("/v1/decisions/", "/v2", "/invocations")
@@ -202,7 +205,7 @@ class Gate:
         path = scope["path"]
         if path in PROBES:
             return None
-        if path.startswith(DECIDING):
+        if path.startswith(DECIDING) and not _is_upload(scope, headers):
             return self._lanes["decisions"]
         if path.endswith("/events"):
             return self._lanes["streams"]
@@ -227,7 +230,8 @@ class Gate:
 
 def _is_upload(scope: Scope, headers: Sent) -> bool:
     media, path = headers.get(b"content-type", b"").lower(), scope["path"]
-    return (path.rstrip("/") in UPLOADS or path.startswith(PAGE_UPLOADS)) and media.startswith(b"multipart/form-data")
+    wanted = path.rstrip("/") in UPLOADS or path.startswith(PAGE_UPLOADS) or UPLOADED.fullmatch(path) is not None
+    return wanted and media.startswith(b"multipart/form-data")
 
 
 def _too_large(limit: int) -> TooLarge:

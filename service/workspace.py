@@ -6,8 +6,10 @@ gives it (`service.views`).
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,6 +18,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 
+from ruleedit.batches import Piece, pieces
 from ruleedit.bundle import Bundle, Choices, bundle
 from ruleedit.calibration import Calibration
 from ruleedit.compare import compare
@@ -700,13 +703,31 @@ class Workspace:
 
     def decide_batch(self, name: str, dataset: str, request: str) -> Iterator[bytes]:
         """Decide a data set by what is in service under a name, as CSV in parts; raises as `tables.encode` does."""
+        return self._decided(name, self._shelf.pieces(dataset), request, {"dataset": dataset})
+
+    def decide_file(self, name: str, source: BinaryIO, suffix: str, request: str) -> Iterator[bytes]:
+        """The same of a table that is given with the request and not kept."""
+        self.serving(name)
+        with contextlib.ExitStack() as stack:
+            file = stack.enter_context(self._files.incoming(source, suffix))
+            try:
+                inspect_table(file.path, self.settings)
+            except TableError as problem:
+                raise type(problem)(str(problem).replace(file.path.name, "the file")) from None
+            parts = self._decided(name, pieces(file.path), request, {"file": file.name})
+            kept = stack.pop_all()
+        answer = _until_sent(parts, kept)
+        # A client may be gone before the first part is asked for.
+        weakref.finalize(answer, kept.close)
+        return answer
+
+    def _decided(self, name: str, table: Sequence[Piece], request: str, of: dict[str, str]) -> Iterator[bytes]:
         serving = self.serving(name)
-        table = self._shelf.pieces(dataset)
         check(table, serving.release.schema)
 
         def ended(told: dict[str, Any]) -> None:
-            asked = {"name": name, "release": serving.id, "revision": serving.revision, "dataset": dataset}
-            self.scoring.note_batch(request, asked | told)
+            asked = {"name": name, "release": serving.id, "revision": serving.revision}
+            self.scoring.note_batch(request, asked | of | told)
 
         return decided_csv(serving, table, ended)
 
@@ -800,3 +821,9 @@ def _quality(table: EncodedTable, asked: Feedback, found: Impact) -> dict[str, A
         name: {"before": pair[0], "after": pair[1]}
         for name, pair in (("macro_f1", f1), ("calibration_error", calibration))
     }
+
+
+def _until_sent(parts: Iterator[bytes], kept: contextlib.ExitStack) -> Iterator[bytes]:
+    """The parts of an answer, and what they are read from let go of with the last."""
+    with kept:
+        yield from parts

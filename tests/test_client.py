@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ruleedit.bundle import check
 from ruleedit.client import Client, Dataset, Model, RuleSet
 from ruleedit.errors import (
     ApiBusy,
@@ -154,6 +156,98 @@ def test_tables_come_from_paths_and_frames(client: Client, tmp_path: Path) -> No
     by_frame = client.datasets.upload(pd.read_csv(tmp_path / "t.csv"), name="frame")
     assert (by_path.name, by_path.rows, by_frame.name, by_frame.rows) == ("t.csv", 20, "frame", 20)
     assert client.datasets.get(by_frame.id) == by_frame
+
+
+def test_a_whole_table_is_decided(client: Client, dataset: Dataset, rules: RuleSet, tmp_path: Path) -> None:
+    """One that was uploaded, a file, a DataFrame: the same answers, a row for each row."""
+    client.releases.activate(client.releases.make(rules, "tables", "overlay-hard"), reason="r")
+    (tmp_path / "small.csv").write_bytes(small_table())
+    frame = pd.read_csv(tmp_path / "small.csv", dtype={"job": object})
+    found = [client.decide_table("tables", given) for given in (dataset, tmp_path / "small.csv", frame)]
+    for table in found:
+        pd.testing.assert_frame_equal(table, found[0])
+    assert list(found[0].columns[:3]) == ["outcome", "p_no", "p_yes"]
+    assert len(found[0]) == 400
+    first = frame.drop(columns=TARGET).loc[1].to_dict()
+    assert found[0].outcome[1] == client.decide("tables", [first])[0].outcome
+
+
+def test_a_release_is_tried_beside_the_one_in_service(client: Client, rules: RuleSet) -> None:
+    """In its shadow and as its canary; what was counted is there, and stays when the trial ends."""
+    client.releases.activate(client.releases.make(rules, "tried", "overlay-hard"), reason="r")
+    edited = client.rulesets.edit(rules, ["new IF age < 69 THEN yes"], reason="r")
+    other = client.releases.make(edited, "tried", "overlay-hard")
+    assert client.trials.shadow(other, reason="to see", ticket="RISK-12").state == "running"
+    client.decide("tried", [ROW] * 5)
+    ended = client.trials.end(other, "shadow", reason="seen")
+    assert (ended.state, ended.rows, sum(ended.pairs.values())) == ("ended", 5, 5)
+    assert set(ended.pairs) <= {("no", "yes"), ("yes", "yes")}
+    assert client.trials.canary(other.id, 1.0, reason="all").share == 1.0
+    assert client.decide("tried", [ROW])[0].release == other.id
+    assert client.trials.get(other, "canary").rows == 1
+    assert client.trials.end(other, "canary", reason="done").kind == "canary"
+    (event,) = client.audit.list(subject=other.id, action="begin shadow")
+    assert (event.reason, event.payload and event.payload["cited"]) == ("to see", {"ticket": "RISK-12"})
+
+
+def test_what_two_releases_and_revisions_differ_in_is_told(client: Client, rules: RuleSet) -> None:
+    """By comparison, difference, and a bundle that verifies."""
+    before = client.releases.make(rules, "told", "overlay-hard")
+    edited = client.rulesets.edit(rules, [EDIT], reason="policy")
+    after = client.releases.make(edited, "told", "graft", prove=True)
+    assert after.report["proof"]
+    assert client.releases.compare(before, after)["rows"] == 400
+    assert [rule["id"] for rule in client.rulesets.diff(edited)["added"]] == [
+        rule.id for rule in edited.rules if rule.asserted
+    ]
+    assert client.rulesets.diff(edited, since=edited.revision)["same"]
+    key = client.audit.verify()["key"]
+    for rows in (30, 0):
+        verdict = check(client.releases.bundle(after, rows=rows, groups=["member"]), None, key)
+        assert (verdict.wrong, verdict.rows) == ([], rows)
+    assert b"SELECT" in client.rulesets.export(edited, "sql", dialect="duckdb")
+    again = client.rulesets.bring(client.rulesets.export(edited, "json"), "json", edited.model, name="again")
+    assert ([rule.text for rule in again.rules], again.raw["name"]) == ([rule.text for rule in edited.rules], "again")
+
+
+def test_the_audit_is_listed_checked_and_erased(client: Client, rules: RuleSet) -> None:
+    """By subject; an erased payload is gone, and the chain still whole."""
+    client.rulesets.edit(rules, [EDIT], reason="personal", reason_code="correction")
+    (event,) = client.audit.list(subject=rules.id, action="edit rules")
+    assert (event.actor, event.reason) == ("local", "personal")
+    assert event.payload is not None
+    assert client.audit.verify()["ok"]
+    assert client.audit.erase([event.sequence], reason="asked for") == 1
+    assert next(iter(client.audit.list(subject=rules.id, action="edit rules"))).payload is None
+    assert client.audit.verify()["ok"]
+    sequences = [event.sequence for event in client.audit.list()]
+    assert sequences == list(range(len(sequences), 0, -1))
+
+
+def test_people_get_keys_and_releases_go_through_their_hands(tmp_path: Path) -> None:
+    """An admin hands keys out and takes them back; a proposal is taken back, approved by another, and activated."""
+    told: list[str] = []
+    with serving_app(create_app(Settings(tmp_path), announce=told.append)) as api, contextlib.ExitStack() as stack:
+        url = str(api.base_url)
+        admin = stack.enter_context(Client(url, key=told[0]))
+        keys = {name: admin.keys.issue(name, ["analyst", "approver"], reason="joined") for name in ("ana", "ben")}
+        ana, ben = (stack.enter_context(Client(url, key=key.text)) for key in keys.values())
+        assert "re_" not in repr(keys["ana"])
+        assert ana.me()["name"] == "ana"
+        assert {key.name for key in admin.keys.list()} == {"admin", "ana", "ben"}
+        model = ana.models.train(ana.datasets.upload(io.BytesIO(small_table())).id, TARGET)
+        rules = ana.rulesets.extract(model.id, max_clauses=6)
+        release = ana.releases.make(ana.rulesets.edit(rules, [EDIT], reason="p"), "people", "overlay-hard")
+        for _ in range(2):
+            assert ana.releases.propose(release, reason="p").state == "proposed"
+            assert ben.releases.approval(release)["hands"] == ["ana"]
+            assert ben.releases.approve(release, reason="p", ticket="RISK-12").state == "approved"
+            assert ben.releases.withdraw(release, reason="a mistake").state == "draft"
+        assert ana.releases.propose(release, reason="p").state == "proposed"
+        assert ben.releases.reject(release, reason="p").state == "draft"
+        assert admin.keys.revoke(keys["ben"], reason="left").revoked is not None
+        with pytest.raises(ApiDenied):
+            ben.me()
 
 
 def test_a_model_file_is_adopted(client: Client, tmp_path: Path) -> None:

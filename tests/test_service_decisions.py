@@ -6,20 +6,27 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.serving import EDIT, ROW, Api, Made, make, refused, serving, small_table
+from tests.serving import EDIT, ROW, Api, Made, guarded, make, refused, serving, small_table
 
 WITHOUT_JOB = ROW | {"job": None}
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder."""
+    return tmp_path_factory.mktemp("decisions")
+
+
+@pytest.fixture(scope="module")
+def api(folder: Path) -> Iterator[Api]:
     """A running service."""
-    with serving(tmp_path_factory.mktemp("decisions")) as found:
+    with serving(folder) as found:
         yield found
 
 
@@ -214,3 +221,44 @@ def test_a_batch_of_what_does_not_fit_is_refused(api: Api, made: Made) -> None:
     refused(api.post("/v1/decisions/small/batch", json={"dataset": other}), 422, "columns-missing")
     refused(api.post("/v1/decisions/small/batch", json={"dataset": "none"}), 422, "unknown-dataset")
     refused(api.post("/v1/decisions/none/batch", json={"dataset": made.dataset}), 404, "no-active-release")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_table_that_is_sent_along_is_decided_and_not_kept(
+    api: Api, made: Made, folder: Path, kind: str, tmp_path: Path
+) -> None:
+    """As the same table is that was uploaded before; afterwards nothing of it is on the disk."""
+    content = small_table()
+    if kind == "parquet":
+        pd.read_csv(io.BytesIO(content), dtype={"job": object}).to_parquet(tmp_path / "t.parquet", index=False)
+        content = (tmp_path / "t.parquet").read_bytes()
+    before = {path for path in (folder / "files").rglob("*") if path.is_file()}
+    sent = api.post("/v1/decisions/small/file", files={"file": (f"t.{kind}", content)})
+    kept = api.post("/v1/decisions/small/batch", json={"dataset": made.dataset})
+    assert (sent.status_code, sent.content) == (200, kept.content)
+    assert {path for path in (folder / "files").rglob("*") if path.is_file()} == before
+
+
+def test_a_table_that_can_t_be_decided_is_refused(api: Api, made: Made, folder: Path) -> None:
+    """Before anything is streamed, with nothing left of it, and no word of where it was."""
+    for name, content, code in (
+        ("t.csv", b"", "table-unreadable"),
+        ("t.csv", b"x\n1\n", "columns-missing"),
+        ("t.parquet", b"PAR1PAR1", "table-unreadable"),
+    ):
+        problem = refused(api.post("/v1/decisions/small/file", files={"file": (name, content)}), 422, code)
+        assert str(folder) not in problem["detail"]
+    refused(api.post("/v1/decisions/small/file", files={"file": ("t.txt", b"x")}), 415, "media-type-refused")
+    refused(api.post("/v1/decisions/none/file", files={"file": ("t.csv", small_table())}), 404, "no-active-release")
+    assert list((folder / "files" / "incoming").iterdir()) == []
+
+
+def test_a_client_system_decides_what_it_sends_and_nothing_that_is_kept(tmp_path: Path) -> None:
+    """Tables that others uploaded are for those who may read them."""
+    with guarded(tmp_path) as admin:
+        ana = admin.person("ana", "analyst")
+        table = ana.upload(small_table()).json()["id"]
+        system = admin.person("system", "decision-client")
+        sent = system.post("/v1/decisions/none/file", files={"file": ("t.csv", small_table())})
+        refused(sent, 404, "no-active-release")
+        refused(system.post("/v1/decisions/none/batch", json={"dataset": table}), 403, "role-missing")

@@ -18,6 +18,7 @@ READING = {
     "POST /v1/rulesets/{ruleset}/local",
     "POST /v1/decisions/{name}",
     "POST /v1/decisions/{name}/batch",
+    "POST /v1/decisions/{name}/file",
     "POST /v2/models/{name}/infer",
     "POST /v2/models/{name}/versions/{version}/infer",
     "POST /invocations",

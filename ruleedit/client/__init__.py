@@ -19,14 +19,17 @@ from ruleedit.client.answers import (
     Dataset,
     Decision,
     Decisions,
+    Event,
     Impact,
     Job,
+    Key,
     LocalView,
     Model,
     Nearest,
     Release,
     Rule,
     RuleSet,
+    Trial,
 )
 from ruleedit.client.resources import Client
 
@@ -37,12 +40,15 @@ __all__ = [
     "Dataset",
     "Decision",
     "Decisions",
+    "Event",
     "Impact",
     "Job",
+    "Key",
     "LocalView",
     "Model",
     "Nearest",
     "Release",
     "Rule",
     "RuleSet",
+    "Trial",
 ]

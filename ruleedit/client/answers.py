@@ -320,3 +320,71 @@ class Job(_Answer):
     def ended(self) -> bool:
         """Whether it won't change any more."""
         return self.state in ("succeeded", "failed", "cancelled")
+
+
+@dataclass(frozen=True)
+class Trial(_Answer):
+    """A release on trial; ``pairs`` counts rows by what was answered and what it says, ``differing`` those that differ.
+
+    A canary's pairs are of its model's own outcome and what it answered.
+    """
+
+    release: str
+    kind: str
+    state: str
+    share: float
+    rows: int
+    differing: int
+    pairs: Mapping[tuple[str, str], int]
+
+    @classmethod
+    def of(cls, raw: Json) -> Trial:
+        """Read an answer."""
+        pairs = {(pair["outcome"], pair["trial_outcome"]): pair["rows"] for pair in raw["pairs"]}
+        numbers = (raw["share"], raw["rows"], raw["differing"])
+        return cls(raw, raw["release"], raw["kind"], raw["state"], *numbers, pairs)
+
+
+@dataclass(frozen=True)
+class Event(_Answer):
+    """An event of the audit; ``payload`` says what changed, None once it was erased."""
+
+    sequence: int
+    time: str
+    actor: str
+    action: str
+    subject: str
+    reason: str
+    payload: Json | None
+    hash: str
+
+    @classmethod
+    def of(cls, raw: Json) -> Event:
+        """Read an answer."""
+        fields = (raw[name] for name in ("sequence", "time", "actor", "action", "subject", "reason", "payload", "hash"))
+        return cls(raw, *fields)
+
+
+@dataclass(frozen=True)
+class Key(_Answer):
+    """A key's record; ``text`` is the key itself, which only the answer that made it has."""
+
+    id: str
+    name: str
+    roles: tuple[str, ...]
+    expires: str | None
+    revoked: str | None
+    text: str | None = field(repr=False)
+
+    @classmethod
+    def of(cls, raw: Json) -> Key:
+        """Read an answer."""
+        ends = (raw["expires"], raw["revoked"])
+        # Neither here nor in a notebook's output: whoever has the key says so.
+        told = {name: value for name, value in raw.items() if name != "key"}
+        return cls(told, raw["id"], raw["name"], tuple(raw["roles"]), *ends, raw.get("key"))
+
+
+def release_id(release: Release | str) -> str:
+    """The id of a release, or the one that is given."""
+    return release if isinstance(release, str) else release.id

@@ -9,8 +9,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from ruleedit.client.answers import Conflict, Dataset, Decisions, Impact, Job, LocalView, Model, Release, RuleSet
-from ruleedit.client.transport import Transport
+from ruleedit.client.answers import (
+    Conflict,
+    Dataset,
+    Decisions,
+    Impact,
+    Job,
+    LocalView,
+    Model,
+    Release,
+    RuleSet,
+    release_id,
+)
+from ruleedit.client.oversight import AuditTrail, Keys, Trials
+from ruleedit.client.transport import Transport, pages
 from ruleedit.errors import ApiUnreachable, JobFailed
 
 if TYPE_CHECKING:
@@ -42,6 +54,9 @@ class Client:
         self.models = Models(self.transport, self.jobs)
         self.rulesets = RuleSets(self.transport, self.jobs)
         self.releases = Releases(self.transport, self.jobs)
+        self.trials = Trials(self.transport)
+        self.audit = AuditTrail(self.transport)
+        self.keys = Keys(self.transport)
 
     def decide(self, name: str, rows: Sequence[Mapping[str, Any]], *, explain: bool = False) -> Decisions:
         """Decide rows by what is in service under a name; None is missing.
@@ -50,6 +65,25 @@ class Client:
         """
         path = f"/v1/decisions/{name}" + ("?explain=true" if explain else "")
         return Decisions.of(self.transport.send("POST", path, json={"rows": list(rows)}).json())
+
+    def decide_table(self, name: str, table: Dataset | str | Path | IO[bytes] | pd.DataFrame) -> pd.DataFrame:
+        """Decide a whole table by what is in service under a name: one that was uploaded, or one that isn't kept.
+
+        A path is that of a CSV or Parquet file. Returns a row for each row, in the table's order: outcome,
+        p_CLASS for each class, model_outcome, rule, by. It needs pandas.
+        """
+        import pandas as pd
+
+        if isinstance(table, Dataset):
+            answer = self.transport.send("POST", f"/v1/decisions/{name}/batch", json={"dataset": table.id})
+        else:
+            answer = self.transport.send("POST", f"/v1/decisions/{name}/file", files={"file": _table(table)})
+        return pd.read_csv(io.BytesIO(answer.content), keep_default_na=False)
+
+    def me(self) -> Mapping[str, Any]:
+        """Whom the service takes the client for: name, roles, kind."""
+        found: Mapping[str, Any] = self.transport.get("/v1/me")
+        return found
 
     def close(self) -> None:
         """Close the connections."""
@@ -62,14 +96,15 @@ class Client:
         self.close()
 
 
-def _pages(transport: Transport, path: str) -> Iterator[Any]:
-    cursor: str | None = None
-    while True:
-        page = transport.get(path, cursor=cursor, limit=200)
-        yield from page["items"]
-        cursor = page["next"]
-        if cursor is None:
-            return
+def _table(table: str | Path | IO[bytes] | pd.DataFrame) -> tuple[str, bytes]:
+    """A table as a file: its name, which says whether it is CSV or Parquet, and its bytes."""
+    if isinstance(table, str | Path):
+        return Path(table).name, Path(table).read_bytes()
+    if hasattr(table, "to_parquet"):
+        whole = io.BytesIO()
+        table.to_parquet(whole, index=False)
+        return "table.parquet", whole.getvalue()
+    return "table.csv", table.read()
 
 
 class Jobs:
@@ -84,7 +119,7 @@ class Jobs:
 
     def list(self) -> Iterator[Job]:
         """The jobs, newest first."""
-        return map(Job.of, _pages(self._transport, "/v1/jobs"))
+        return map(Job.of, pages(self._transport, "/v1/jobs"))
 
     def cancel(self, job: str) -> Job:
         """Cancel a job."""
@@ -118,24 +153,10 @@ class Datasets:
 
     def upload(self, table: str | Path | IO[bytes] | pd.DataFrame, *, name: str | None = None) -> Dataset:
         """Upload a CSV or Parquet file by its path, an open file (CSV), or a DataFrame."""
-        if isinstance(table, str | Path):
-            path = Path(table)
-            with path.open("rb") as file:
-                return self._send(path.name, file, name)
-        if hasattr(table, "to_parquet"):
-            whole = io.BytesIO()
-            table.to_parquet(whole, index=False)
-            whole.seek(0)
-            return self._send("table.parquet", whole, name or "table")
-        return self._send("table.csv", table, name or "table")
-
-    def review(self, dataset: str, target: str, **more: Any) -> Mapping[str, Any]:
-        """A schema of a data set before it is trained on, and what is wrong with it, column by column.
-
-        ``more`` as in the API: features, missing_tokens. Its ``schema`` is what `Models.train` takes.
-        """
-        found: Mapping[str, Any] = self._transport.post(f"/v1/datasets/{dataset}/schema", {"target": target, **more})
-        return found
+        file, content = _table(table)
+        data = {} if name is None and isinstance(table, str | Path) else {"name": name or "table"}
+        # Read once: a further try sends the same bytes again.
+        return Dataset.of(self._transport.post("/v1/datasets", files={"file": (file, content)}, data=data))
 
     def get(self, dataset: str) -> Dataset:
         """A data set by its id."""
@@ -143,12 +164,7 @@ class Datasets:
 
     def list(self) -> Iterator[Dataset]:
         """The data sets, newest first."""
-        return map(Dataset.of, _pages(self._transport, "/v1/datasets"))
-
-    def _send(self, file: str, content: IO[bytes], name: str | None) -> Dataset:
-        data = {} if name is None else {"name": name}
-        # Read once: a further try sends the same bytes again.
-        return Dataset.of(self._transport.post("/v1/datasets", files={"file": (file, content.read())}, data=data))
+        return map(Dataset.of, pages(self._transport, "/v1/datasets"))
 
 
 class Models:
@@ -183,7 +199,7 @@ class Models:
 
     def list(self) -> Iterator[Model]:
         """The models, newest first."""
-        return map(Model.of, _pages(self._transport, "/v1/models"))
+        return map(Model.of, pages(self._transport, "/v1/models"))
 
 
 class RuleSets:
@@ -208,7 +224,7 @@ class RuleSets:
 
     def list(self) -> Iterator[Mapping[str, Any]]:
         """The rule sets without their rules, newest first."""
-        return _pages(self._transport, "/v1/rulesets")
+        return pages(self._transport, "/v1/rulesets")
 
     def edit(self, ruleset: RuleSet, edits: Sequence[str], *, reason: str, **more: Any) -> RuleSet:
         """Make edits, all or none; ``more`` as in the API: author, assert."""
@@ -245,15 +261,26 @@ class RuleSets:
         body = {"mode": mode, "revision": ruleset.revision, **more}
         return self._jobs.wait(str(self._transport.post(f"/v1/rulesets/{ruleset.id}/pilots", body)["id"]))
 
+    def diff(self, ruleset: RuleSet, *, since: str | None = None) -> Mapping[str, Any]:
+        """Rules added, removed and changed up to this revision, since another one or the first."""
+        path = f"/v1/rulesets/{ruleset.id}/diff"
+        found: Mapping[str, Any] = self._transport.get(path, to=ruleset.revision, **{"from": since})
+        return found
+
+    def bring(self, content: bytes, form: str, model: str, **more: str) -> RuleSet:
+        """Take rules of other tools as a rule set about a model; ``more`` as in the API: default, name."""
+        data = {"model": model, "format": form, **more}
+        return RuleSet.of(self._transport.post("/v1/rulesets/import", files={"file": ("rules", content)}, data=data))
+
     def history(self, ruleset: str) -> Mapping[str, Any]:
         """Who changed what, when and why."""
         found: Mapping[str, Any] = self._transport.get(f"/v1/rulesets/{ruleset}/history")
         return found
 
-    def export(self, ruleset: RuleSet, form: str) -> bytes:
-        """This revision in a format of other tools."""
+    def export(self, ruleset: RuleSet, form: str, *, dialect: str | None = None) -> bytes:
+        """This revision in a format of other tools; ``dialect`` is SQL's."""
         path = f"/v1/rulesets/{ruleset.id}/export"
-        return self._transport.content(path, format=form, revision=ruleset.revision)
+        return self._transport.content(path, format=form, revision=ruleset.revision, dialect=dialect)
 
 
 class Releases:
@@ -264,7 +291,10 @@ class Releases:
         self._jobs = jobs
 
     def make(self, ruleset: RuleSet, name: str, mode: str, **more: Any) -> Release:
-        """Put this revision in force and wait; ``more`` as in the API: strategy, dataset, seed, pilot."""
+        """Put this revision in force and wait.
+
+        ``more`` as in the API: strategy, dataset, seed, prove, groups, expires, pilot.
+        """
         body = {"ruleset": ruleset.id, "revision": ruleset.revision, "name": name, "mode": mode, **more}
         return self.get(self._jobs.result(self._transport.post("/v1/releases", body), "release"))
 
@@ -274,28 +304,53 @@ class Releases:
 
     def list(self) -> Iterator[Release]:
         """The releases, newest first."""
-        return map(Release.of, _pages(self._transport, "/v1/releases"))
+        return map(Release.of, pages(self._transport, "/v1/releases"))
 
-    def activate(self, release: Release | str, *, reason: str) -> Release:
-        """Decide by it under its name from the next request on."""
-        return self._move(release, "activate", reason)
+    def activate(self, release: Release | str, *, reason: str, **more: str) -> Release:
+        """Decide by it under its name from the next request on.
 
-    def roll_back(self, release: Release | str, *, reason: str) -> Release:
+        ``more``, here and below, is what the audit keeps beside the words: reason_code, ticket.
+        """
+        return self._move(release, "activate", reason, more)
+
+    def roll_back(self, release: Release | str, *, reason: str, **more: str) -> Release:
         """Take it out of service; the one that served before is the answer."""
-        return self._move(release, "rollback", reason)
+        return self._move(release, "rollback", reason, more)
 
-    def propose(self, release: Release | str, *, reason: str) -> Release:
+    def propose(self, release: Release | str, *, reason: str, **more: str) -> Release:
         """Ask for its approval."""
-        return self._move(release, "propose", reason)
+        return self._move(release, "propose", reason, more)
 
-    def approve(self, release: Release | str, *, reason: str) -> Release:
+    def approve(self, release: Release | str, *, reason: str, **more: str) -> Release:
         """Approve it; nobody who had a hand in it can."""
-        return self._move(release, "approve", reason)
+        return self._move(release, "approve", reason, more)
 
-    def reject(self, release: Release | str, *, reason: str) -> Release:
+    def reject(self, release: Release | str, *, reason: str, **more: str) -> Release:
         """Give it back as a draft."""
-        return self._move(release, "reject", reason)
+        return self._move(release, "reject", reason, more)
 
-    def _move(self, release: Release | str, step: str, reason: str) -> Release:
-        name = release if isinstance(release, str) else release.id
-        return Release.of(self._transport.post(f"/v1/releases/{name}/{step}", {"reason": reason}))
+    def withdraw(self, release: Release | str, *, reason: str, **more: str) -> Release:
+        """Take back its proposal or approval, before it is in service."""
+        return self._move(release, "withdraw", reason, more)
+
+    def approval(self, release: Release | str) -> Mapping[str, Any]:
+        """Whether it needs an approval, who had a hand in it, and whether the asker is among them."""
+        found: Mapping[str, Any] = self._transport.get(f"/v1/releases/{release_id(release)}/approval")
+        return found
+
+    def compare(self, release: Release | str, other: Release | str, *, dataset: str | None = None) -> Mapping[str, Any]:
+        """Where another release answers differently, as rules with figures on held-out rows."""
+        path = f"/v1/releases/{release_id(release)}/compare"
+        found: Mapping[str, Any] = self._transport.get(path, dataset=dataset, **{"with": release_id(other)})
+        return found
+
+    def bundle(self, release: Release | str, *, rows: int | None = None, groups: Sequence[str] = ()) -> bytes:
+        """Its audit bundle, a zip that checks itself (`ruleedit verify`); ``rows`` held-out ones at most, 0: none."""
+        query = {"without_rows": True} if rows == 0 else {"rows": rows}
+        return self._transport.content(
+            f"/v1/releases/{release_id(release)}/bundle", group=list(groups) or None, **query
+        )
+
+    def _move(self, release: Release | str, step: str, reason: str, more: Mapping[str, str]) -> Release:
+        body = {"reason": reason, **more}
+        return Release.of(self._transport.post(f"/v1/releases/{release_id(release)}/{step}", body))

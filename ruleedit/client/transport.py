@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ruleedit.errors import (
@@ -71,10 +71,14 @@ class Transport:
         sent = {"json": body} if body is not None else more
         return self.send("POST", path, headers=headers, **sent).json()
 
-    def send(self, method: str, path: str, **more: Any) -> httpx.Response:
-        """Send a request; raises the `ApiError` of its answer, after further tries where these may help."""
-        for number in range(self._retries + 1):
-            last = number == self._retries
+    def send(self, method: str, path: str, *, tries: int | None = None, **more: Any) -> httpx.Response:
+        """Send a request; raises the `ApiError` of its answer, after further tries where these may help.
+
+        ``tries`` is 1 for what must not be asked twice.
+        """
+        most = self._retries + 1 if tries is None else tries
+        for number in range(most):
+            last = number == most - 1
             try:
                 response = self._http.request(method, path, **more)
             except self._lost as problem:
@@ -111,3 +115,14 @@ def _error(response: httpx.Response) -> ApiError:
     except (ValueError, KeyError, TypeError):
         detail, problem = f"status {status} without a problem; is this a RuleEdit service?", ""
     return kind(detail, status=status, problem=problem)
+
+
+def pages(transport: Transport, path: str, **of: str | None) -> Iterator[Any]:
+    """The items of every page of a list, newest first; ``of`` narrows it."""
+    cursor: str | None = None
+    while True:
+        page = transport.get(path, cursor=cursor, limit=200, **of)
+        yield from page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            return

@@ -77,7 +77,9 @@ TABLE: dict[str, Iterable[Role] | None] = {
     "GET /v1/releases/{release}/canary": _READ,
     "POST /v1/releases/{release}/canary/end": _SWITCH,
     "POST /v1/decisions/{name}": _DECIDE,
+    # What is stored is for those who may read it; whoever asks for decisions sends the rows along.
     "POST /v1/decisions/{name}/batch": _DECIDE & _READ,
+    "POST /v1/decisions/{name}/file": _DECIDE,
     "GET /v1/audit": _AUDIT,
     "GET /v1/audit/verify": _AUDIT,
     "POST /v1/audit/erasures": _ADMIN,

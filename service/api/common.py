@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, File, Header, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
 from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid, TooLarge
@@ -30,6 +31,16 @@ REFUSALS = {
     500: "Something failed on the server's side.",
     501: "A later version brings it.",
     503: "The service is starting, has more to do than it takes, or can't log what it has to; Retry-After says when.",
+}
+
+
+SUFFIXES = {".csv": ".csv", ".parquet": ".parquet", ".pq": ".parquet"}
+TABLE_TYPES = {
+    "text/csv": ".csv",
+    "application/csv": ".csv",
+    "application/parquet": ".parquet",
+    "application/x-parquet": ".parquet",
+    "application/vnd.apache.parquet": ".parquet",
 }
 
 
@@ -121,6 +132,17 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").split(";")[0].strip().lower()
 
 
+def table_of(file: UploadFile, most: int) -> tuple[str, str]:
+    """The name and the suffix of a table that was sent; raises `MediaRefused`, `TooLarge`."""
+    given = PurePosixPath((file.filename or "").replace("\\", "/")).name
+    suffix = SUFFIXES.get(PurePosixPath(given).suffix.lower()) or TABLE_TYPES.get(file.content_type or "")
+    if suffix is None:
+        raise MediaRefused(f"{given or 'the file'!r} is {file.content_type}; a .csv or .parquet file is accepted")
+    if (file.size or 0) > most:
+        raise TooLarge(f"the file has {file.size} bytes; at most {most} are accepted")
+    return given, suffix
+
+
 async def once(
     by: By,
     idempotency_key: Annotated[
@@ -150,6 +172,7 @@ def tagged(found: dict[str, Any], response: Response) -> dict[str, Any]:
     return found
 
 
+TableFile: TypeAlias = Annotated[UploadFile, File(description="CSV (UTF-8, comma, header) or Parquet.")]
 Work: TypeAlias = Annotated[Workspace, Depends(workspace)]
 Asking: TypeAlias = Annotated[Page, Depends(page)]
 Expected: TypeAlias = Annotated[str, Depends(if_match)]

@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
+from fastapi import APIRouter, Depends, Form
 
 from service.api.bodies import DatasetBody, PageOf, SchemaAsked, SchemaBody
-from service.api.common import JSON_BODY, ONCE, Asking, By, Work, multipart_only, refuses
-from service.errors import MediaRefused, TooLarge
+from service.api.common import JSON_BODY, ONCE, Asking, By, TableFile, Work, multipart_only, refuses, table_of
 
 router = APIRouter(prefix="/v1/datasets", tags=["data sets"])
-SUFFIXES = {".csv": ".csv", ".parquet": ".parquet", ".pq": ".parquet"}
-MEDIA_TYPES = {
-    "text/csv": ".csv",
-    "application/csv": ".csv",
-    "application/parquet": ".parquet",
-    "application/x-parquet": ".parquet",
-    "application/vnd.apache.parquet": ".parquet",
-}
 
 
 @router.post(
@@ -33,16 +23,11 @@ MEDIA_TYPES = {
 def add_dataset(
     work: Work,
     by: By,
-    file: Annotated[UploadFile, File(description="CSV (UTF-8, comma, header) or Parquet.")],
+    file: TableFile,
     name: Annotated[str | None, Form(max_length=200, description="The file's name unless given.")] = None,
 ) -> dict[str, Any]:
     """Keep a table, CSV or Parquet by the file's name or media type, of at most 64 MiB and 1,000 columns."""
-    given = PurePosixPath((file.filename or "").replace("\\", "/")).name
-    suffix = SUFFIXES.get(PurePosixPath(given).suffix.lower()) or MEDIA_TYPES.get(file.content_type or "")
-    if suffix is None:
-        raise MediaRefused(f"{given or 'the file'!r} is {file.content_type}; a .csv or .parquet file is accepted")
-    if (file.size or 0) > work.settings.most_upload:
-        raise TooLarge(f"the file has {file.size} bytes; at most {work.settings.most_upload} are accepted")
+    given, suffix = table_of(file, work.settings.most_upload)
     return work.add_dataset(file.file, name or given[:200] or "table", suffix, by=by)
 
 

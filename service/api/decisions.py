@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import StreamingResponse
 from pydantic import ValidationError
 
 from service.api.bodies import BatchAsked, DecisionsAsked
-from service.api.common import JSON_BODY, Work, decided, json_only, refuses
+from service.api.common import JSON_BODY, TableFile, Work, decided, json_only, multipart_only, refuses, table_of
 from service.errors import RequestInvalid
 
 router = APIRouter(prefix="/v1/decisions", tags=["decisions"])
@@ -63,17 +63,20 @@ async def decide(request: Request) -> Response:
     return Response(answered.json, media_type="application/json")
 
 
+BATCH: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "CSV, a line for each row: outcome, p_CLASS for each class, model_outcome, rule, by.",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    },
+    **refuses(400, 404, 413, 415),
+}
+
+
 @router.post(
     "/{name}/batch",
     dependencies=JSON_BODY,
     response_class=StreamingResponse,
-    responses={
-        200: {
-            "description": "CSV, a line for each row: outcome, p_CLASS for each class, model_outcome, rule, by.",
-            "content": {"text/csv": {"schema": {"type": "string"}}},
-        },
-        **refuses(400, 404, 413, 415),
-    },
+    responses=BATCH,
     summary="Decide a data set",
 )
 def decide_batch(work: Work, name: str, asked: BatchAsked, request: Request) -> StreamingResponse:
@@ -82,6 +85,23 @@ def decide_batch(work: Work, name: str, asked: BatchAsked, request: Request) -> 
     The decision log has one line for it, with the counts; trials and the metrics of decisions leave it out.
     """
     parts = work.decide_batch(name, asked.dataset, request.scope["request_id"])
+    return StreamingResponse(parts, media_type="text/csv")
+
+
+@router.post(
+    "/{name}/file",
+    dependencies=[Depends(multipart_only)],
+    response_class=StreamingResponse,
+    responses=BATCH,
+    summary="Decide a table",
+)
+def decide_file(work: Work, name: str, file: TableFile, request: Request) -> StreamingResponse:
+    """Decide every row of a table that is sent along, CSV or Parquet of at most 64 MiB, and keep none of it.
+
+    The decision log has one line for it, with the counts and the file's SHA-256.
+    """
+    _, suffix = table_of(file, work.settings.most_upload)
+    parts = work.decide_file(name, file.file, suffix, request.scope["request_id"])
     return StreamingResponse(parts, media_type="text/csv")
 
 

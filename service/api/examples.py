@@ -15,6 +15,7 @@ ASKED: dict[str, dict[str, Any]] = {
             "file": "model.txt", "dataset": "dataset-1", "target": "decision", "classes": '["approve", "deny"]'
         }
     },
+    "decide_file": {"multipart/form-data": {"file": "applicants.csv"}},
     "import_ruleset": {"multipart/form-data": {"file": "rules.json", "model": "model-1", "format": "json"}},
     "invoke": {"text/csv": "age,income,job\n28,42000,permanent\n"},
 }  # fmt: skip
