@@ -7,7 +7,7 @@ On built-in data (`loans`), by default a million rows:
 - `preview`: the impact of one edited clause in a rule set of 20 rules, against evaluating 5 clauses with
   numpy on the same rows;
 - `conflicts`: every conflict among 1,000 asserted rules of four clauses each, against reading the
-  table (CSV, to encoded rows);
+  table (CSV, to encoded rows); which pairs conflict is found, what is told of a pair is made when it is looked at;
 - `overlay`: a hard overlay's answers with the model's own answer included, and without it, against
   the model's raw ``predict``.
 

@@ -10,10 +10,14 @@ more. Everything here looks at the rule set alone, never at data or at how it ca
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import overload
 
 from ruleedit.errors import ConflictsOpen
 from ruleedit.overlaps import Entry, Exceptions, Relations, meeting_bits, places, turned
@@ -108,7 +112,21 @@ class Conflicts:
     def pairs(self) -> dict[tuple[str, str], Settlement | None]:
         """Every conflicting pair, in the order shown, with the settlement that stands."""
         ids = [rule.id for rule in self.asserted]
-        return {(ids[one], ids[other]): self._standing(one, other) for one, other in _true(self.disagreeing)}
+        return {(ids[one], ids[other]): self.settled.get((one, other)) for one, other in _true(self.disagreeing)}
+
+    @cached_property
+    def settled(self) -> dict[tuple[int, int], Settlement]:
+        """The settlements that stand, by the places of their rules in the order shown: few, where pairs are many."""
+        place = {rule.id: number for number, rule in enumerate(self.asserted)}
+        known = [
+            sorted(place[rule] for rule in rules) for rules in self._settled if all(rule in place for rule in rules)
+        ]
+        found: dict[tuple[int, int], Settlement] = {}
+        for one, other in sorted(known):
+            settlement = self._standing(one, other) if self.disagreeing[one] >> other & 1 else None
+            if settlement is not None:
+                found[one, other] = settlement
+        return found
 
     @cached_property
     def _then(self) -> Callable[[str], tuple[Outcome, Box]]:
@@ -126,8 +144,6 @@ class Conflicts:
     def _standing(self, one: int, other: int) -> Settlement | None:
         """The pair's settlement while the intersection is the same or smaller and the outcomes are the same."""
         first, second = self.asserted[one], self.asserted[other]
-        if not self._settled:
-            return None
         settlement = self._settled.get((min(first.id, second.id), max(first.id, second.id)))
         if settlement is None:
             return None
@@ -155,9 +171,9 @@ class Conflicts:
         )
 
     @cached_property
-    def all(self) -> tuple[Conflict, ...]:
+    def all(self) -> Found:
         """Every conflict: the pairs, then what no settlement of pairs decides."""
-        return (*self._conflicting_pairs(), *self._knots())
+        return Found(self)
 
     @cached_property
     def relations(self) -> Relations:
@@ -165,9 +181,7 @@ class Conflicts:
         beaten = [0] * len(self.asserted)
         settled: dict[tuple[int, int], Outcome] = {}
         later = list(self.disagreeing)
-        for (one, other), settlement in zip(_true(self.disagreeing), self.pairs.values(), strict=True):
-            if settlement is None:
-                continue
+        for (one, other), settlement in self.settled.items():
             later[one] ^= 1 << other
             if settlement.outcome is not None:
                 settled[one, other] = settlement.outcome
@@ -198,23 +212,28 @@ class Conflicts:
             if parent < number:
                 yield parent, number
 
-    def _conflicting_pairs(self) -> Iterator[Conflict]:
+    @cached_property
+    def shown(self) -> tuple[int, ...]:
+        """Per asserted rule the later ones with which it conflicts on some row; sets of rules are bits by place."""
         met = meeting_bits(self.boxes, self._ahead[-1] if self._ahead else ())
-        settlements = iter(self.pairs.items())
+        found = list(self.disagreeing)
         for one, later in enumerate(self.disagreeing):
-            outcome, box, ahead = self.asserted[one].outcome, self.boxes[one], self._ahead[one]
             # Only where extracted rules ahead of both meet both might they take every row.
-            takers = met[one] & ((1 << len(ahead)) - 1)
-            for other in places(later):
-                pair, settlement = next(settlements)
-                outcomes = (outcome, self.asserted[other].outcome)
-                found = Conflict(pair, outcomes, (box, self.boxes[other]), ahead, settlement)
-                if not takers & met[other] or not found.region.is_empty:
-                    yield found
+            takers = met[one] & ((1 << len(self._ahead[one])) - 1)
+            for other in places(later) if takers else ():
+                if takers & met[other] and self.between(one, other).region.is_empty:
+                    found[one] &= ~(1 << other)
+        return tuple(found)
 
-    def _knots(self) -> Iterator[Conflict]:
+    def between(self, one: int, other: int) -> Conflict:
+        """The conflict of two asserted rules by their places."""
+        first, second = self.asserted[one], self.asserted[other]
+        boxes, settlement = (self.boxes[one], self.boxes[other]), self.settled.get((one, other))
+        return Conflict((first.id, second.id), (first.outcome, second.outcome), boxes, self._ahead[one], settlement)
+
+    def knots(self) -> Iterator[Conflict]:
         """What goes beyond the pairs that are open: settlements that contradict each other, and rows between them."""
-        if not any(self.pairs.values()) and not any(self._ahead):
+        if not self.settled and not any(self._ahead):
             return
         exceptions = Exceptions(self.relations, self._alongside())
         for first, entry in self._entries(exceptions):
@@ -242,7 +261,48 @@ class Conflicts:
         return [many[len(ahead)] & -(1 << place) for place, ahead in enumerate(self._ahead)]
 
 
-def find_conflicts(rules: RuleSet, schema: Schema) -> tuple[Conflict, ...]:
+class Found(Sequence[Conflict]):
+    """All conflicts in order, each made when somebody looks at it: a thousand rules may have a hundred thousand."""
+
+    def __init__(self, conflicts: Conflicts) -> None:
+        self._conflicts = conflicts
+        #: Per rule how many conflicts there are up to it, and what comes after the pairs.
+        self._ends = tuple(itertools.accumulate(later.bit_count() for later in conflicts.shown))
+        self._knots = tuple(conflicts.knots())
+
+    def __len__(self) -> int:
+        return (self._ends[-1] if self._ends else 0) + len(self._knots)
+
+    def __iter__(self) -> Iterator[Conflict]:
+        yield from itertools.starmap(self._conflicts.between, _true(self._conflicts.shown))
+        yield from self._knots
+
+    @overload
+    def __getitem__(self, place: int) -> Conflict: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Conflict, ...]: ...
+    def __getitem__(self, place: int | slice) -> Conflict | tuple[Conflict, ...]:
+        if isinstance(place, slice):
+            return tuple(self[number] for number in range(*place.indices(len(self))))
+        number = range(len(self))[place]
+        one = bisect.bisect_right(self._ends, number)
+        if one == len(self._ends):
+            return self._knots[number - len(self)]
+        later = self._conflicts.shown[one]
+        other = next(itertools.islice(places(later), number - self._ends[one] + later.bit_count(), None))
+        return self._conflicts.between(one, other)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Found{tuple(self)}"
+
+
+def find_conflicts(rules: RuleSet, schema: Schema) -> Sequence[Conflict]:
     """Every conflict between the rule set's asserted rules, settled or not."""
     return Conflicts(rules, schema).all
 

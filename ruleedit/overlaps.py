@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import compress
 
 from ruleedit.errors import TooComplex
 from ruleedit.regions import Box
@@ -24,6 +25,8 @@ from ruleedit.rules import Outcome
 MOST_OVERLAPS = 20_000
 #: So many pairs of boxes are compared one by one, which takes less time than importing numpy for them.
 FEW_PAIRS = 1_000
+#: The text of a number in base 2 as the numbers 0 and 1.
+_DIGITS = bytes.maketrans(b"01", b"\x00\x01")
 
 
 @dataclass(frozen=True)
@@ -259,8 +262,5 @@ def turned(relation: Sequence[int]) -> tuple[int, ...]:
 
 def places(bits: int) -> Iterator[int]:
     """The places of the bits that are set, ascending."""
-    text = f"{bits:b}"[::-1]
-    place = text.find("1")
-    while place >= 0:
-        yield place
-        place = text.find("1", place + 1)
+    digits = f"{bits:b}"[::-1].encode().translate(_DIGITS)
+    return compress(range(len(digits)), digits)

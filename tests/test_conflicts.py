@@ -115,6 +115,34 @@ def test_pairs_are_found_where_rows_meet_and_outcomes_differ(count: Callable[[in
         assert len(found) == len(set(found))
 
 
+def test_conflicts_are_a_sequence_of_which_each_is_made_when_looked_at(count: Callable[[int, int], int]) -> None:
+    """By place, by slice, from the end or one after the other: the same conflicts in the same order."""
+    for number in range(count(60, 1_000)):
+        dice = Dice(number)
+        rules, schema = random_rules(dice, most=6)
+        found = find_conflicts(settle_some(dice, rules, schema), schema)
+        listed = tuple(found)
+        assert len(found) == len(listed)
+        assert tuple(found[place] for place in range(len(found))) == listed
+        assert found[-2:] == listed[-2:]
+        assert found == listed == found[:]
+        assert found == find_conflicts(found._conflicts.rules, schema)  # type: ignore[attr-defined]
+        assert hash(found) == hash(listed)
+        assert (found[-1] == listed[-1]) if listed else found == ()
+        with pytest.raises(IndexError):
+            found[len(found)]
+
+
+def test_conflicts_are_told_apart_and_shown() -> None:
+    """What isn't the same conflicts isn't equal, and the text shows each."""
+    found, none = find_conflicts(asserted(*PAIR), SCHEMA), find_conflicts(asserted(PAIR[0]), SCHEMA)
+    assert found != none
+    assert found != "R1"
+    assert none != 0
+    assert repr(none) == "Found()"
+    assert repr(found).startswith("Found(Conflict(rules=('R1', 'R2')")
+
+
 def test_a_witness_lies_in_every_rule_of_its_conflict(count: Callable[[int, int], int]) -> None:
     """The row shown is covered by all the rules named, by no extracted rule before them, and asks as said."""
     for number in range(count(150, 3_000)):
