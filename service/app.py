@@ -121,6 +121,9 @@ def create_app(
         watch = Watch(lambda done, of: None, settings.progress_seconds)
         starting = threading.Thread(target=_start, args=(workspace, watch), name="start")
         starting.start()
+        if settings.shared:
+            # Others serve meanwhile: a process that can't decide yet listens to nobody.
+            await run_in_threadpool(starting.join)
         try:
             yield
         finally:

@@ -28,7 +28,7 @@ from ruleedit.rules import ZERO, number_text
 from ruleedit.schema import Feature, Schema
 from service.decisionlog import DecisionLog
 from service.drift import Reference
-from service.errors import NothingActive
+from service.errors import NothingActive, NotReady
 from service.store.repository import now, text_of
 from service.traffic import Traffic
 from service.trial import Kind, Trial, split
@@ -239,6 +239,8 @@ class Scoring:
         self._serving: dict[str, Serving] = {}
         self._trials: dict[tuple[str, Kind], Trial] = {}
         self._lock = threading.Lock()
+        #: What has to be loaded before anybody can say that nothing serves; None: nothing.
+        self.waiting: str | None = None
 
     def put(self, serving: Serving) -> None:
         """Serve a release under its name from now on."""
@@ -258,10 +260,12 @@ class Scoring:
         return found
 
     def get(self, name: str) -> Serving:
-        """The release that serves under a name; raises `NothingActive`."""
+        """The release that serves under a name; raises `NothingActive`, or `NotReady` where it may still be loaded."""
         found = self._serving.get(name)
         while found is not None and found.expires is not None and text_of(self._clock()) >= found.expires:
             found = found.then
+        if found is None and self.waiting is not None:
+            raise NotReady(self.waiting)
         if found is None:
             raise NothingActive(name)
         return found

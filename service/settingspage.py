@@ -43,6 +43,9 @@ TAIL = """
   own, `decisions/N/decisions.jsonl`, and metrics of its own: ask each, and add counters up (`ruleedit_jobs` is of all).
   Every limit of load and of jobs at once is a process's; `RULEEDIT_MOST_JOBS`, revisions, keys and replies are of all.
   A process takes up to 21 connections to PostgreSQL. Stop all of them before a newer version is started.
+- *Proxy*: `compose.yaml` and `deploy/nginx.conf` are such processes behind nginx with TLS. `FORWARDED_ALLOW_IPS` says
+  whose `X-Forwarded-Proto` counts, so that a cookie is for TLS alone. A proxy that gives a request that was begun to
+  another process does so for decisions only; for all else the client asks again, with the same Idempotency-Key.
 - *Container*: the `Dockerfile` runs the service as a user without rights, data in the volume `/data`. It has not been
   built by CI, which has no container engine.
 """

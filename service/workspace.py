@@ -171,6 +171,7 @@ class Workspace:
         self.keys = Keys(self._repository, new_id=new_id, clock=clock, seconds=settings.key_seconds)
         self._decision_log = None if settings.decision_log == "off" else DecisionLog(settings, clock, self._claim.seat)
         self.scoring = Scoring(self._decision_log, clock)
+        self.scoring.waiting = "the active releases are being loaded"
         self.workflow = Workflow(self._repository, self._shelf, self.scoring, self._once, settings, clock)
         self.counterexamples = Counterexamples(self._repository, self._shelf, self._once, new_id)
         self.trials = Trials(self._repository, self._shelf, self.scoring, self._once, self.workflow)
@@ -184,6 +185,7 @@ class Workspace:
         self._peers.beat()
         self._following.start()
         self.workflow.start()
+        self.scoring.waiting = None
         self.trials.follow()
         self._jobs.start()
         for schedule in self._schedules:

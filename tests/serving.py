@@ -44,6 +44,8 @@ class Api(httpx.Client):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._others: list[Api] = []
+        #: Seconds that a job may take.
+        self.patience = 60.0
         #: Makes a draft of a release without a job, where a test that has the service at hand says how.
         self.draft: Callable[[], str] = NotImplemented
 
@@ -54,7 +56,7 @@ class Api(httpx.Client):
     def ended(self, response: httpx.Response) -> dict[str, Any]:
         """Wait until the job that a response names has ended; return it."""
         assert response.status_code == 202, response.text
-        until = time.monotonic() + 60
+        until = time.monotonic() + self.patience
         while time.monotonic() < until:
             job: dict[str, Any] = self.get(response.headers["Location"]).json()
             if job["state"] in FINISHED:

@@ -23,7 +23,7 @@ import pytest
 
 from ruleedit.errors import FileRefused, Refused
 from service import app as apps
-from service.errors import CredentialRefused, KeyInFlight, NotReady, Stale, StateRefused
+from service.errors import CredentialRefused, KeyInFlight, NothingActive, NotReady, Stale, StateRefused
 from service.jobs import Made, Watch
 from service.once import KEY
 from service.people import LOCAL
@@ -598,3 +598,17 @@ def test_an_api_s_events_are_those_of_a_job_in_another_process(tmp_path: Path) -
             states = [json.loads(line[6:])["state"] for line in stream.iter_lines() if line.startswith("data: ")]
         assert (states[-1], set(states) <= {"queued", "running", "succeeded"}) == ("succeeded", True)
         assert other.get(asked.headers["Location"]).json()["result"]["model"]
+
+
+def test_a_process_that_is_starting_says_so_of_decisions(settings: Settings, ruleset: str) -> None:
+    """Nobody is told that nothing serves before it is known; of other names it is then."""
+    one = Workspace(settings)
+    try:
+        with pytest.raises(NotReady, match="being loaded"):
+            one.scoring.get("small")
+        one.start()
+        assert one.scoring.get("small").name == "small"
+        with pytest.raises(NothingActive):
+            one.scoring.get("other")
+    finally:
+        one.close()

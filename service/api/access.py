@@ -103,7 +103,7 @@ TABLE: dict[str, Iterable[Role] | None] = {
 
 #: What is left of it where a process has the workbench alone.
 OPERATION: dict[str, Iterable[Role] | None] = {
-    route: TABLE[route] for route in ("GET /healthz", "GET /readyz", "GET /metrics")
+    route: TABLE[route] for route in ("GET /healthz", "GET /readyz", "GET /metrics", "GET /")
 }
 
 #: What the workbench adds: its pages, what they load, and the socket between page and service. What somebody may do
