@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -269,3 +270,19 @@ def test_the_first_start_announces_an_admin_key_and_the_second_doesn_t(tmp_path:
     assert len(told) == 1
     with guarding(create_app, Settings(tmp_path)) as admin:
         assert len(admin.get("/v1/keys").json()["items"]) == 2
+
+
+def test_a_key_revoked_in_one_server_is_refused_by_another_in_its_time(tmp_path: Path) -> None:
+    """Two servers of one folder, of which the second looks for what the first did as seldom as it may."""
+    settings = Settings(tmp_path, shared=True, key_seconds=0.5, follow_seconds=1e6)
+    with guarding(create_app, settings) as admin, serving_app(create_app(settings)) as other:
+        issued = admin.post("/v1/keys", json={"name": "ana", "roles": ["viewer"]}).json()
+        there = other.known(issued["key"])
+        assert there.get("/v1/me").json()["name"] == "ana"
+        assert admin.post(f"/v1/keys/{issued['id']}/revoke", json={"reason": "lost"}).status_code == 200
+        assert admin.known(issued["key"]).get("/v1/me").status_code == 401
+        until = time.monotonic() + 20 * settings.key_seconds
+        while there.get("/v1/me").status_code == 200:
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        assert there.get("/v1/me").json()["code"] == "credential-refused"

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import time
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -111,3 +112,17 @@ def test_the_container_s_file_is_as_it_should_be() -> None:
                 assert f"!{name}" in ignored
     entry = next(rest for verb, rest in steps if verb == "ENTRYPOINT")
     assert re.findall(r'"([^"]+)"', entry)[:2] == ["ruleedit", "serve"]
+
+
+def test_what_is_installed_has_every_file_that_is_read() -> None:
+    """Whatever in the packages is no Python is named in pyproject.toml, so that an image has it as a checkout does."""
+    told = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
+    for package in ("ruleedit", "service"):
+        others = {
+            path.relative_to(ROOT / package).as_posix()
+            for path in (ROOT / package).rglob("*")
+            if path.is_file() and path.suffix != ".py" and path.parent.name != "__pycache__"
+        }
+        assert others == set(told[package])
+        folders = {path.parent for path in (ROOT / package).rglob("*.py")}
+        assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
