@@ -29,7 +29,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 
 #: What a method imports where it is used.
 _NEEDED = {
-    "column-generation": ("ruleedit.surrogate.kernel", "sklearn.tree", "highspy"),
+    "column-generation": ("ruleedit.surrogate.branching", "sklearn.tree", "highspy"),
     "tree": ("ruleedit.surrogate.kernel", "sklearn.tree"),
     "aix360-brcg": ("ruleedit.surrogate.kernel", "cvxpy", "aix360.algorithms.rbm"),
     "glocalx": ("ruleedit.surrogate.kernel",),

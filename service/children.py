@@ -29,7 +29,7 @@ Progress: TypeAlias = Callable[..., None]
 _LOOK = 0.1
 _CONTEXT = multiprocessing.get_context("forkserver")
 #: Whatever a step imports, so that each child needn't.
-_CONTEXT.set_forkserver_preload(["__main__", "service.tasks", "sklearn.tree", "ruleedit.surrogate.kernel"])
+_CONTEXT.set_forkserver_preload(["__main__", "service.tasks", "sklearn.tree", "ruleedit.surrogate.branching"])
 
 
 @dataclass(frozen=True)

@@ -120,9 +120,10 @@ class NumberBins:
         low, high = int(bins[0]), int(bins[-1])
         if low == 0 and high == len(self.cuts):
             return int(self.has_missing and not allowed[-1])
-        return self._interval_cost(low, high)
+        return self.interval_cost(low, high)
 
-    def _interval_cost(self, low: int, high: int) -> int:
+    def interval_cost(self, low: int, high: int) -> int:
+        """The clauses of the bins from ``low`` to ``high``, which aren't all."""
         if low == high and self.single[low]:
             return 1
         return int(low > 0) + int(high < len(self.cuts))
@@ -166,7 +167,7 @@ class NumberBins:
 
     def _interval(self, sums: Floats, start: int, end: int) -> Option:
         value = float(sums[end] - (sums[start - 1] if start else 0.0))
-        return Option(value, self._interval_cost(start, end), self.size, slice(start, end + 1))
+        return Option(value, self.interval_cost(start, end), self.size, slice(start, end + 1))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ one class in no order, within the clause budget, the other class elsewhere; a ro
 leave out counts once, another row once for each rule that holds it. Prices from a restricted
 program bound nothing by themselves, as a rule outside it may be worth more. So all rules are gone
 through, by branch and bound, for the greatest worth per clause ``q``: with ``q`` as the price of a
-clause the dual is feasible, and ``sum m - q C`` is below the loss of every such rule set. Where the
-search for ``q`` isn't finished, what its open branches could still hold takes its place, which
-makes the bound weaker, never wrong.
+clause the dual is feasible, and ``sum m - q C`` is below the loss of every such rule set. The branch
+that could hold most comes first (`ruleedit.surrogate.branching` says how much that is). Where the search
+for ``q`` isn't finished, what its open branches could still hold takes its place, which makes the bound
+weaker, never wrong. Where a list was seen that loses no row no search is needed: nothing loses less.
 
 An ordered list may pass this bound: an exception in front of a rule says what no rules without
 order can in as many clauses. For lists only the ceiling holds.
@@ -20,8 +21,9 @@ order can in as many clauses. For lists only the ceiling holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -30,15 +32,16 @@ import numpy as np
 from ruleedit.matching import Indices
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats, NumberBins
 from ruleedit.surrogate.binned import Binned
+from ruleedit.surrogate.branching import Conditions, branch, inside
 from ruleedit.surrogate.columns import Columns
-from ruleedit.surrogate.lists import Draft
+from ruleedit.surrogate.lists import Draft, Members
 
-#: The most conditions of all features, and of one; above, the branches are too many to go through.
-MOST_CONDITIONS, MOST_NAMED = 1_500, 6
+#: The most conditions of all features, and named values of one; above, the branches are too many to go through.
+MOST_CONDITIONS, MOST_NAMED = 12_000, 8
 #: The most branches that one pricing looks at.
-MOST_BRANCHES = 1_000
+MOST_BRANCHES = 7_000
 #: Rounds of pricing and adding what it found.
-ROUNDS = 4
+ROUNDS = 2
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Bound:
     ``ceiling`` is the share of rows that any rules on these cuts can answer right at most. ``loss`` is
     below what any unordered rules for ``outcome`` within ``clauses`` lose on ``rows`` rows, ``found``
     the least that such rules were seen to lose; both None where no bound is proved, and ``reason``
-    says why.
+    says why. Where a list within the clauses was seen to lose no row both are 0, whatever the outcome.
     """
 
     ceiling: float
@@ -80,19 +83,15 @@ class Bound:
 
 def proved(columns: Columns, budget: int) -> tuple[float, float] | None:
     """The bound on the loss and the least loss seen, in rows; None where nothing better than 0 is proved."""
-    conditions = list(_conditions(columns.data))
-    if (
-        not columns.drafts
-        or len(conditions) < len(columns.data.bins)
-        or sum(len(each.costs) for each in conditions) > MOST_CONDITIONS
-    ):
+    conditions = conditions_of(columns.data.bins) if columns.drafts else None
+    if conditions is None:
         return None
     best = 0.0
     for _ in range(ROUNDS):
         duals = columns.master.solve(budget)
-        inside = float(np.maximum(duals.worth, 0.0).sum())
+        gained = float(np.maximum(duals.worth, 0.0).sum())
         pricing = Pricing(columns.data, duals.worth, conditions, budget, duals.price)
-        best = max(best, inside - budget * pricing.dearest())
+        best = max(best, gained - budget * pricing.dearest())
         if pricing.found is None or not columns.add([Draft(columns.outcome, pricing.found)]):
             break
     least = _least_loss(columns, budget)
@@ -117,97 +116,118 @@ def _least_loss(columns: Columns, budget: int) -> float:
         left = left * (1.0 - masks[pick])
 
 
-@dataclass(frozen=True, eq=False)
-class Conditions:
-    """Every condition on one feature that a clause can say: ``allowed`` has the shape (conditions, bins)."""
+def conditions_of(bins: Sequence[Bins]) -> Conditions | None:
+    """Every condition that a clause can say; None where they are too many."""
+    if any(not isinstance(each, NumberBins) and len(each.named) > MOST_NAMED for each in bins):
+        return None
+    if sum(each.size**2 // 2 for each in bins if isinstance(each, NumberBins)) > MOST_CONDITIONS:
+        return None
+    listed = [list(_sayable(each)) for each in bins]
+    flat = [one for each in listed for one in each]
+    if not flat:
+        return None
+    lows, highs, masks, costs = (np.array(part) for part in zip(*flat, strict=True))
+    return Conditions(
+        heads=np.cumsum([0, *map(len, listed)]).astype(np.int64),
+        lows=lows.astype(np.int64),
+        highs=highs.astype(np.int64),
+        masks=masks.astype(np.uint64),
+        costs=costs.astype(np.int64),
+        sizes=np.array([each.size for each in bins], dtype=np.int64),
+    )
 
-    place: int
-    allowed: Floats
-    costs: Floats
 
-
-def _conditions(data: Binned) -> Iterator[Conditions]:
-    """The conditions of each feature, as far as they can be listed."""
-    for place, bins in enumerate(data.bins):
-        if isinstance(bins, NumberBins) and len(bins.cuts) ** 2 > MOST_CONDITIONS:
-            return
-        if not isinstance(bins, NumberBins) and len(bins.named) > MOST_NAMED:
-            return
-        listed = [allowed for allowed in _sayable(bins) if bins.cost(allowed)]
-        costs = np.array([bins.cost(allowed) for allowed in listed], dtype=float)
-        yield Conditions(place, np.array(listed, dtype=float).reshape(len(listed), bins.size), costs)
-
-
-def _sayable(bins: Bins) -> Iterator[Allowed]:
+def _sayable(bins: Bins) -> Iterator[tuple[int, int, int, int]]:
+    """The conditions on a feature: the first and last bin, or a set of bins as bits, and the clauses."""
+    last = bins.size - 1
     number = np.arange(bins.size)
-    yield number < bins.size - 1
-    yield number == bins.size - 1
+    if bins.has_missing:
+        yield last, last, 0, 1
+        yield 0, last - 1, 0, 1
     if isinstance(bins, NumberBins):
-        for low in range(bins.size - 1):
-            for high in range(low, bins.size - 1):
-                yield (number >= low) & (number <= high)
+        for low in range(last):
+            for high in range(low, last):
+                if (low, high) != (0, last - 1):
+                    yield low, high, 0, bins.interval_cost(low, high)
         return
     for count in range(1, len(bins.named) + 1):
         for members in combinations(range(len(bins.named)), count):
-            inside = np.isin(number, members)
-            yield inside
-            yield ~inside & (number < bins.size - 1)
+            picked = np.isin(number, members)
+            for allowed in (picked, ~picked & (number < last)):
+                cost = bins.cost(allowed)
+                if cost and allowed.any():
+                    yield 0, 0, int((1 << number[allowed]).sum()), cost
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """A conjunction: the rows that it holds, its conditions by feature and number, its clauses, its children in order.
+
+    ``hopes`` say at most what each of ``children`` could become worth a clause, descending.
+    """
+
+    rows: Indices
+    picked: tuple[tuple[int, int], ...]
+    spent: int
+    children: Indices
+    hopes: Floats
 
 
 @dataclass
 class Pricing:
-    """Branch and bound for the conjunction that is worth most per clause, the features in order."""
+    """Branch and bound for the conjunction that is worth most per clause, the most hopeful branch first."""
 
     data: Binned
     worth: Floats
-    conditions: list[Conditions]
+    conditions: Conditions
     budget: int
     price: float
-    found: dict[int, Allowed] | None = None
+    found: Members | None = None
     branches: int = 0
     best: float = 0.0
-    open: float = 0.0
+    _open: list[tuple[float, int, int, Branch]] = field(default_factory=list, repr=False)
+    _ticks: int = 0
 
     def dearest(self) -> float:
         """At least the greatest worth per clause; exactly that, or the price, where all branches were seen."""
         self.best = self.price * (1.0 + 1e-9) + 1e-9
-        self._visit(np.arange(len(self.data)), 0, 0.0, {})
-        return max(self.best, self.open)
+        self._look(np.flatnonzero(self.worth), (), 0)
+        while self._open and -self._open[0][0] > self.best and self.branches < MOST_BRANCHES:
+            _, _, child, parent = heapq.heappop(self._open)
+            self._wait(parent, child + 1)
+            number = int(parent.children[child])
+            place = int(np.searchsorted(self.conditions.heads, number, side="right")) - 1
+            rows = inside(self.conditions, self.data.table.columns, parent.rows, place, number)
+            self._look(rows, (*parent.picked, (place, number)), parent.spent + int(self.conditions.costs[number]))
+        return max(self.best, -self._open[0][0] if self._open else 0.0)
 
-    def _visit(self, rows: Indices, first: int, spent: float, sets: dict[int, Allowed]) -> None:
-        """Go through the conditions that can be added to a conjunction, and on into those that could be worth it.
+    def _look(self, rows: Indices, picked: tuple[tuple[int, int], ...], spent: int) -> None:
+        """Count what the children of a conjunction are worth, and let those wait that could become worth more."""
+        first = picked[-1][0] + 1 if picked else 0
+        self.branches += 1
+        ratios, hopes = np.empty(len(self.conditions.costs)), np.empty(len(self.conditions.costs))
+        table = self.data.table
+        branch(self.conditions, table.columns, rows, self.worth, first, spent, self.budget, self.best, ratios, hopes)
+        top = int(ratios.argmax())
+        if ratios[top] > self.best:
+            self.best = float(ratios[top])
+            place = int(np.searchsorted(self.conditions.heads, top, side="right")) - 1
+            self.found = {place: self.allowed(place, number) for place, number in (*picked, (place, top))}
+        hopeful = np.flatnonzero(hopes > self.best)
+        hopeful = hopeful[np.argsort(-hopes[hopeful], kind="stable")]
+        self._wait(Branch(rows, picked, spent, hopeful, hopes[hopeful]), 0)
 
-        ``rows`` are those that the conjunction holds, ``spent`` its clauses.
-        """
-        worth = self.worth[rows]
-        gains = np.stack([worth, np.maximum(worth, 0.0)], axis=1)
-        for each in self.conditions[first:]:
-            codes = self.data.columns[each.place][rows]
-            size = each.allowed.shape[1]
-            sums = np.stack([np.bincount(codes, gains[:, side], size) for side in (0, 1)], axis=1)
-            values = each.allowed @ sums
-            costs = spent + each.costs
-            ratios = np.where(costs <= self.budget, values[:, 0] / costs, -np.inf)
-            top = int(ratios.argmax())
-            if ratios[top] > self.best:
-                self.best = float(ratios[top])
-                self.found = {**sets, each.place: each.allowed[top].astype(bool)}
-            # A further clause can at best keep all that is worth something and lose the rest.
-            hopes = np.where(costs + 1 <= self.budget, values[:, 1] / (costs + 1.0), -np.inf)
-            self._branch(each, hopes, rows, codes, spent, sets)
+    def _wait(self, parent: Branch, child: int) -> None:
+        if child < len(parent.children):
+            # Each is given a number of its own, so that equal hopes are looked at in the order in which they came.
+            self._ticks += 1
+            heapq.heappush(self._open, (-float(parent.hopes[child]), self._ticks, child, parent))
 
-    def _branch(
-        self, each: Conditions, hopes: Floats, rows: Indices, codes: Indices, spent: float, sets: dict[int, Allowed]
-    ) -> None:
-        if each.place == self.conditions[-1].place:
-            return
-        for number in np.argsort(-hopes, kind="stable").tolist():
-            if hopes[number] <= self.best:
-                return
-            if self.branches >= MOST_BRANCHES:
-                self.open = max(self.open, float(hopes[number]))
-                return
-            self.branches += 1
-            allowed = each.allowed[number].astype(bool)
-            inside = rows[allowed[codes]]
-            self._visit(inside, each.place + 1, spent + each.costs[number], {**sets, each.place: allowed})
+    def allowed(self, place: int, number: int) -> Allowed:
+        """A condition as bins."""
+        bins = np.arange(int(self.conditions.sizes[place]))
+        mask = int(self.conditions.masks[number])
+        if mask:
+            return np.array([bool(mask >> one & 1) for one in bins.tolist()])
+        allowed: Allowed = (bins >= self.conditions.lows[number]) & (bins <= self.conditions.highs[number])
+        return allowed

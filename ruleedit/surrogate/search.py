@@ -43,7 +43,10 @@ CODE_BYTES, POOL_BYTES = 8 + 8 + 4, 2 * 4 * 400
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """Where lists are searched for: all rows, some to try on, few to begin with; lists to start from, and the pool."""
+    """Where lists are searched for: all rows, some to try on, few to begin with; lists to start from, and the pool.
+
+    ``losses`` are the rows that the best list lost, before clauses that the rows don't bear out were taken back.
+    """
 
     full: Binned
     trial: Binned
@@ -51,6 +54,7 @@ class Field:
     budget: int
     starts: list[Draftlist] = field(default_factory=list)
     members: list[Members] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
 
 
 def searched(task: Task, begin: Callable[[Field], None]) -> Found:
@@ -69,6 +73,7 @@ def searched(task: Task, begin: Callable[[Field], None]) -> Found:
         here.starts.append(last.copy())
         here.members.extend(rule.sets for rule in last.rules)
     best = best_list(here, ROUNDS if task.max_iterations is None else min(ROUNDS, task.max_iterations), task)
+    here.losses.append(full.total - best.hits(full))
     best = borne_out(best, full, budget)
     if last is not None:
         best = prefer_known(last, best, full, budget)
