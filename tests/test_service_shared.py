@@ -195,6 +195,7 @@ def test_releases_reach_the_other_process(pair: tuple[Workspace, Workspace], rul
 
 def test_a_process_follows_by_itself(settings: Settings, ruleset: str) -> None:
     """Each time the settings say, with nobody's help."""
+    assert Settings(settings.data_dir) == Settings(settings.data_dir, follow_seconds=0.25)
     often = replace(settings, follow_seconds=0.02)
     with opened(often) as one, opened(often) as other:
         release = released(one, ruleset)
