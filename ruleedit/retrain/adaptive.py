@@ -70,35 +70,23 @@ class _Adaptive:
     def run(self) -> Retrained:
         """Train, add rows for the rules that lag while they help, and train a last time."""
         course, task = self.course, self.task
-        kept = self._batch(None, self._lacking())
-        model = course.train(course.split.training, kept)
-        best = course.measure(model, len(kept), None)
-        accepted = int(len(kept) > 0)
-        stopped: Stopped | None = "target" if best.reaches(task.target) else None
+        kept = course.begun(self._batch(None, self._lacking()))
+        stopped: Stopped = "iterations"
         for _ in range(self.batches):
-            if stopped is not None:
+            if kept.score.reaches(task.target):
                 break
-            batch = self._batch(model, self._wanted(best, len(kept)))
+            batch = self._batch(kept.model, self._wanted(kept.score, len(kept.rows)))
             if not len(batch):
-                stopped = "quota" if course.limit - len(kept) < LEAST_BATCH else "nothing-generated"
+                stopped = "quota" if course.limit - len(kept.rows) < LEAST_BATCH else "nothing-generated"
                 break
-            tried = kept.and_more(batch)
-            candidate = course.train(course.split.training, tried)
-            score = course.measure(candidate, len(tried), best)
+            best = kept.score
+            kept, score = course.tried(kept, batch)
             self._resize(score, best)
-            if score.objective > best.objective:
-                model, kept, best, accepted = candidate, tried, score, accepted + 1
-                stopped = "target" if best.reaches(task.target) else None
-            else:
-                course.widen(best)
         return course.finished(
-            model,
             kept,
-            best,
-            accepted,
-            stopped or "iterations",
+            stopped,
             strategy="adaptive",
-            make=lambda count: self._batch(model, self._shared(kept, count)),
+            make=lambda count: self._batch(kept.model, self._shared(kept.rows, count)),
         )
 
     def _lacking(self) -> Indices:
@@ -120,7 +108,7 @@ class _Adaptive:
     def _within(self, counts: npt.NDArray[Any], have: int) -> Indices:
         """The counts, scaled down to what the quota leaves."""
         left = self.course.limit - have
-        if left < LEAST_BATCH:
+        if have and left < LEAST_BATCH:
             return np.zeros(len(counts), dtype=np.intp)
         factor = min(1.0, left / max(float(counts.sum()), 1.0))
         return np.asarray(np.floor(counts * factor), dtype=np.intp)

@@ -56,6 +56,16 @@ class Split:
     validation: Indices
 
 
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """The best so far: a model, the synthetic rows that it was trained with, its score, the batches accepted."""
+
+    model: Model
+    rows: Synthetic
+    score: Score
+    accepted: int
+
+
 class Course:
     """The state of one retraining.
 
@@ -206,37 +216,49 @@ class Course:
         if self.task.progress is not None:
             self.task.progress(self.most if done else self.trainings, self.most, self.curve[-1])
 
-    def finished(
-        self,
-        model: Model,
-        kept: Synthetic,
-        best: Score,
-        accepted: int,
-        stopped: Stopped,
-        *,
-        strategy: str,
-        make: Callable[[int], Synthetic],
-    ) -> Retrained:
-        """Train a last time with the validation part in; ``make`` gives so many synthetic rows more."""
+    def begun(self, rows: Synthetic) -> Kept:
+        """The first training, with these synthetic rows."""
+        model = self.train(self.split.training, rows)
+        return Kept(model, rows, self.measure(model, len(rows), None), int(len(rows) > 0))
+
+    def tried(self, kept: Kept, batch: Synthetic) -> tuple[Kept, Score]:
+        """Train with a batch more; what is kept then, and the candidate's score.
+
+        The batch is kept if it improves the objective, else rules that lag get more bases.
+        """
+        rows = kept.rows.and_more(batch)
+        model = self.train(self.split.training, rows)
+        score = self.measure(model, len(rows), kept.score)
+        if score.objective > kept.score.objective:
+            return Kept(model, rows, score, kept.accepted + 1), score
+        self.widen(kept.score)
+        return kept, score
+
+    def finished(self, kept: Kept, stopped: Stopped, *, strategy: str, make: Callable[[int], Synthetic]) -> Retrained:
+        """Train a last time with the validation part in; ``make`` gives so many synthetic rows more.
+
+        ``stopped`` is why it ended without the target, if it did.
+        """
+        best = kept.score
         share = len(self.kept) / max(len(self.split.training), 1)
-        more = min(round(len(kept) * (share - 1.0)), self.limit - len(kept))
-        whole = kept.and_more(make(more)) if more > 0 else kept
+        more = min(round(len(kept.rows) * (share - 1.0)), self.limit - len(kept.rows))
+        whole = kept.rows.and_more(make(more)) if more > 0 else kept.rows
         last = self.train(self.kept, whole)
         score = self.evidence.score(last, self.task.weight)
         enough = best.agreement is None or (score.agreement or 0.0) >= min(best.agreement, self.task.target)
         refitted = enough and score.objective >= best.objective
         self.report(done=True)
         return Retrained(
-            model=last if refitted else model,
+            model=last if refitted else kept.model,
             strategy=strategy,
             trainings=self.trainings,
-            accepted=accepted,
+            accepted=kept.accepted,
             curve=tuple(self.curve),
-            stopped=stopped,
+            stopped="target" if best.reaches(self.task.target) else stopped,
             refitted=refitted,
             used=self.kept if refitted else self.split.training,
             modified=np.where(self.keep, self.answers, -1),
-            generated=whole if refitted else kept,
+            generated=whole if refitted else kept.rows,
             notes=tuple(self.notes),
         )
 

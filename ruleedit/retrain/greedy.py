@@ -27,37 +27,17 @@ def greedy(task: Task) -> Retrained:
     """Retrain as FROTE does; see `ruleedit.retrain.retrain` for what it takes and gives."""
     # The start, the iterations and the last training.
     course = Course(task, most=task.iterations + 2)
-    kept = Synthetic.none(task.rows.shape[1])
-    model = course.train(course.split.training, kept)
-    best = course.measure(model, len(kept), None)
-    accepted = 0
-    stopped: Stopped | None = "target" if best.reaches(task.target) else None
+    kept = course.begun(Synthetic.none(task.rows.shape[1]))
+    stopped: Stopped = "iterations"
     for iteration in range(task.iterations):
-        if stopped is not None:
+        if kept.score.reaches(task.target):
             break
-        batch = _batch(course, model, iteration, len(kept))
-        if batch is None:
-            stopped = "quota"
-        elif not len(batch):
-            stopped = "nothing-generated"
-        else:
-            tried = kept.and_more(batch)
-            candidate = course.train(course.split.training, tried)
-            score = course.measure(candidate, len(tried), best)
-            if score.objective > best.objective:
-                model, kept, best, accepted = candidate, tried, score, accepted + 1
-                stopped = "target" if best.reaches(task.target) else None
-            else:
-                course.widen(best)
-    return course.finished(
-        model,
-        kept,
-        best,
-        accepted,
-        stopped or "iterations",
-        strategy="greedy",
-        make=lambda count: _make(course, model, 0, count),
-    )
+        batch = _batch(course, kept.model, iteration, len(kept.rows))
+        if batch is None or not len(batch):
+            stopped = "quota" if batch is None else "nothing-generated"
+            break
+        kept, _ = course.tried(kept, batch)
+    return course.finished(kept, stopped, strategy="greedy", make=lambda count: _make(course, kept.model, 0, count))
 
 
 def _batch(course: Course, model: Model, iteration: int, have: int) -> Synthetic | None:
