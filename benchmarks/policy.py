@@ -72,13 +72,18 @@ def _run(seed: int) -> dict[str, float]:
 
 
 def _edited(draft: Draft) -> Draft:
-    """The draft with 26 in the place of the age limit, wherever a rule has it within a year."""
+    """The draft with 26 in the place of the age limit, wherever a rule has it within a year.
+
+    The rule stays where it is: a changed rule would go ahead of the extracted ones, and so of the
+    exceptions that some extractions state before it ("with a guarantor: approve").
+    """
     edits = []
-    for rule in draft.rules:
+    for ahead, rule in zip([None, *draft.rules], draft.rules, strict=False):
         for clause in rule.clauses:
             if clause.feature == "age" and clause.operator in ("<=", ">", "<", ">=") and 29 <= clause.value <= 31:
                 moved = Clause("age", clause.operator, 26.0 if clause.operator in ("<=", ">") else 27.0)
                 edits.append(f"set {rule.id} {clause} to {moved}")
+                edits.extend([] if ahead is None else [f"move {rule.id} after {ahead.id}"])
     edited = edit(draft, edits, reason="the age limit is 26", author="benchmark")
     return resolve_conflicts(edited, (), "priority", reason="the earlier rule holds", author="benchmark")
 
