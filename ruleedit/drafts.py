@@ -151,6 +151,15 @@ class Draft:
             raise EditRefused("there is nothing to redo")
         return self._append("redo", self.history[step].change, reason, author, redoes=step)
 
+    def restore(self, earlier: Draft, *, reason: str, author: str) -> Draft:
+        """Let the rules be as they were at an earlier revision, as one step that `undo` takes back.
+
+        Raises `EditRefused` where they are so already.
+        """
+        if earlier.content == self.content:
+            raise EditRefused(f"the rules are as they were at {earlier.revision[:12]} already")
+        return self.commit(f"restore {earlier.revision[:12]}", earlier.rules, reason=reason, author=author)
+
     def new_id(self) -> str:
         """The next free id of the form R1, R2, ...; an id is never used again."""
         numbers = [int(match.group(1)) for match in map(re.compile(r"R(\d+)").match, self.seen_ids()) if match]

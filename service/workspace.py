@@ -19,7 +19,7 @@ import numpy as np
 from prometheus_client.core import GaugeMetricFamily, Metric
 
 from ruleedit.batches import Piece, pieces
-from ruleedit.bundle import Bundle, Choices, bundle
+from ruleedit.bundle import Bundle, Choices, bundle, card
 from ruleedit.calibration import Calibration
 from ruleedit.compare import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
@@ -37,6 +37,7 @@ from ruleedit.impact import Impact, impact
 from ruleedit.inforce import check_mode
 from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
+from ruleedit.release import Release
 from ruleedit.retrain.objective import macro_f1
 from ruleedit.retrain.report import subgroups
 from ruleedit.review import review
@@ -473,6 +474,16 @@ class Workspace:
                 made.append(draft)
             return self._advance(attempt, name, before, made, Happened("edit rules", name, reason), by)
 
+    def restore(self, name: str, expected: str, revision: str, *, reason: Why, by: Person) -> dict[str, Any]:
+        """Let the rules be as they were at a revision, as one step; raises `UnknownRevision`, `Stale`."""
+        with self._once.attempt("restore rules", name, expected, revision, reason, by.name) as attempt:
+            if attempt.earlier is not None:
+                return dict(attempt.earlier)
+            before = self._present(name, expected)
+            earlier = self._shelf.draft(name, revision)
+            made = before.restore(earlier, reason=Reason.of(reason).text, author=by.name)
+            return self._advance(attempt, name, before, [made], Happened("restore rules", name, reason), by)
+
     def resolve(
         self,
         name: str,
@@ -549,6 +560,24 @@ class Workspace:
         record = self._ruleset(name)
         first = old or next(iter(self._repository.moments(name)))
         return diff_view(self._shelf.draft(name, first), self._shelf.draft(name, new or record.head))
+
+    def compare_revisions(
+        self, name: str, old: str | None, new: str | None, dataset: str | None = None, seed: int = 0
+    ) -> dict[str, Any]:
+        """Where the hard overlays of two revisions decide differently; the first and the present one unless named.
+
+        Raises `ConflictsOpen` where a conflict of either isn't settled.
+        """
+        record = self._ruleset(name)
+        model = self._shelf.model(record.model)
+        first = old or next(iter(self._repository.moments(name)))
+        sides = [self._shelf.draft(name, revision) for revision in (first, new or record.head)]
+        for draft in sides:
+            refuse_open(draft.rules, draft.schema)
+        before, after = (Release(model, "overlay-hard", draft) for draft in sides)
+        frame = self._shelf.frame(dataset or self._training_table(record))
+        truth = truth_or_none(frame, model.schema)
+        return compare(before, after, frame, truth=truth, groups=self._groups(record.model), seed=seed).to_json()
 
     def export(
         self, name: str, form: str, revision: str | None = None, dialect: str | None = None
@@ -686,6 +715,11 @@ class Workspace:
         record = self._repository.get(ReleaseRecord, name, UnknownRelease)
         ledger = ChainLedger(self._repository, self._heads, by)
         return bundle(self._shelf.release(record.id), choices, name=record.id, ledger=ledger)
+
+    def card(self, name: str, choices: Choices) -> str:
+        """A release's model card, a page that loads and runs nothing; raises as `ruleedit.bundle.card` does."""
+        self._repository.get(ReleaseRecord, name, UnknownRelease)
+        return card(self._shelf.release(name), choices)
 
     def compare(self, name: str, other: str, dataset: str | None, seed: int) -> dict[str, Any]:
         """Where two releases differ on a data set, the first one's own unless another is named."""

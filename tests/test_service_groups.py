@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import json
+import zipfile
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ruleedit.bundle import check, verify
 from tests.serving import TARGET, Api, Made, make, refused, serving
 
 #: Grants to the members alone whoever is young.
@@ -136,3 +140,23 @@ def test_a_retraining_says_its_rounds_while_it_runs(api: Api, marked: dict[str, 
     assert {"training", "agreement", "f1_outside", "flips", "accepted"} <= set(curve[0])
     with api.stream("GET", f"/v1/jobs/{job['id']}/events") as events:
         assert any('"course": [{' in line for line in events.iter_lines())
+
+
+def test_a_bundle_works_out_the_figures_of_every_group(api: Api, marked: dict[str, Any]) -> None:
+    """Those of a number that was cut too; one that is altered is found."""
+    release = api.released(marked["id"], "handed")
+    content = api.get(f"/v1/releases/{release}/bundle").content
+    assert check(content).wrong == []
+    with zipfile.ZipFile(io.BytesIO(content)) as files:
+        report = json.loads(files.read("report.json"))
+        schema = verify.Schema(json.loads(files.read("schema.json")))
+    place = schema.places["age"]
+    names = [part["value"] for part in report["outside"]["groups"] if part["feature"] == "age"]
+    assert names == ["under 30", "30 to under 50", "50 and over"]
+    for age in (18.0, 29.0, 30.0, 49.0, 50.0, 90.0):
+        assert [name for name in names if schema.belongs(place, age, name)] == [
+            names[0 if age < 30 else 1 if age < 50 else 2]
+        ]
+    assert schema.belongs(place, float("nan"), None)
+    assert not schema.belongs(place, float("nan"), "under 30")
+    assert not schema.belongs(place, 20.0, None)

@@ -123,6 +123,14 @@ def piloting(api: Api, made: Made) -> Write:
     return Write(f"/v1/rulesets/{made.ruleset}/pilots", {"json": {"mode": "overlay-soft", "rows": 100}})
 
 
+def restoring(api: Api, made: Made) -> Write:
+    """Let rules be as they were."""
+    first = fresh_ruleset(api, made)
+    edited = api.edit(first["id"], EDIT).json()
+    body = {"revision": first["revision"], "reason": "test"}
+    return Write(f"/v1/rulesets/{first['id']}/restore", {"json": body}, {"If-Match": f'"{edited["revision"]}"'})
+
+
 def releasing(api: Api, made: Made) -> Write:
     """Put a revision in force."""
     return Write("/v1/releases", {"json": {"ruleset": made.ruleset, "name": "other", "mode": "overlay-hard"}})
@@ -222,6 +230,7 @@ WRITES: dict[str, Prepare] = {
     "POST /v1/rulesets/import": importing,
     "POST /v1/rulesets/{ruleset}/edits": editing,
     "POST /v1/rulesets/{ruleset}/resolutions": settling,
+    "POST /v1/rulesets/{ruleset}/restore": restoring,
     "POST /v1/rulesets/{ruleset}/counterexamples": marking,
     "POST /v1/rulesets/{ruleset}/counterexamples/{counterexample}/withdraw": unmarking,
     "POST /v1/rulesets/{ruleset}/pilots": piloting,

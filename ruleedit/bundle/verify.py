@@ -366,6 +366,20 @@ class Schema:
             return ("false", "true")[int(code)]
         return feature["categories"][int(code) - 1] if code else None
 
+    def belongs(self, place: int, value: float, group: str | None) -> bool:
+        """Whether a value is in a group by its name: a text, None for a missing one, of a number a part as
+        'under 30', '30 to under 60' or '60 and over'."""
+        if value != value or group is None:
+            return value != value and group is None
+        if self.features[place]["kind"] in ("categorical", "boolean"):
+            return self.label(place, value) == group
+        if group.startswith("under "):
+            return value < float(group[6:])
+        if group.endswith(" and over"):
+            return value >= float(group[:-9])
+        low, high = group.split(" to under ")
+        return float(low) <= value < float(high)
+
     def label(self, place: int, value: float) -> str | None:
         """A category's or boolean's text; empty for one never seen, None for a missing value."""
         return None if value != value else self.text(place, value) or ""
@@ -670,7 +684,7 @@ def part_figures(told: Json, sample: Sample, rows: Sequence[int], schema: Schema
         else:
             place = schema.places[item["feature"]]
             label = {"feature": item["feature"], "value": item["value"]}
-            here = [n for n in rows if schema.label(place, sample.rows[n][place]) == item["value"]]
+            here = [n for n in rows if schema.belongs(place, sample.rows[n][place], item["value"])]
         flipped = sum(1 for n in here if sample.old[n] != sample.new[n])
         share = flipped / len(here) if here else None
         found.append({**label, "rows": len(here), "flipped": flipped, "flips": share})

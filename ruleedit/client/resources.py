@@ -232,6 +232,17 @@ class RuleSets:
         path = f"/v1/rulesets/{ruleset.id}/edits"
         return RuleSet.of(self._transport.post(path, body, revision=ruleset.revision))
 
+    def restore(self, ruleset: RuleSet, revision: str, *, reason: str, **more: Any) -> RuleSet:
+        """Let the rules be as they were at a revision, as one step more; ``more`` as in the API: author."""
+        body = {"revision": revision, "reason": reason, **more}
+        return RuleSet.of(self._transport.post(f"/v1/rulesets/{ruleset.id}/restore", body, revision=ruleset.revision))
+
+    def compare(self, ruleset: str, **more: Any) -> Mapping[str, Any]:
+        """Where two revisions decide differently; ``more`` as in the API: from (as ``old``), to (``new``), dataset."""
+        asked = {"from": more.pop("old", None), "to": more.pop("new", None), **more}
+        found: Mapping[str, Any] = self._transport.get(f"/v1/rulesets/{ruleset}/compare", **asked)
+        return found
+
     def resolve(self, ruleset: RuleSet, rules: Sequence[str] | None = None, *, strategy: str, **more: Any) -> RuleSet:
         """Settle the conflict of two rules, or all; ``more`` as in the API: outcome, weights, reason, author."""
         body = {"strategy": strategy, **({} if rules is None else {"rules": list(rules)}), **more}

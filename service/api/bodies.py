@@ -312,6 +312,15 @@ class EditsAsked(Explained):
     )
 
 
+class RestoreAsked(Explained):
+    """Which revision the rules are to be as at, and why."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"revision": "9aa71f8b", "reason": "policy withdrawn"}]})
+
+    revision: Annotated[str, Field(min_length=1, max_length=100)]
+    author: Author = ""
+
+
 class ResolutionAsked(Explained):
     """How to settle one conflict, or with no rules all of them."""
 

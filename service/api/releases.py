@@ -4,15 +4,38 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
+from fastapi.responses import HTMLResponse
 
-from ruleedit.bundle import Choices
+from ruleedit.bundle import Card, Choices
+from ruleedit.formats.page import POLICY
 from service.api.bodies import ApprovalBody, ComparisonBody, JobBody, PageOf, ReasonAsked, ReleaseAsked, ReleaseBody
 from service.api.common import LOCATION, WRITE, Asking, By, OfDataset, Work, accepted, refuses
 
 With: TypeAlias = Annotated[str, Query(alias="with", max_length=100, description="The other release's id.")]
 Seed: TypeAlias = Annotated[int, Query(ge=0, le=2**31 - 1, description="Draws the held-out quarter.")]
 
+Said: TypeAlias = Annotated[str, Query(max_length=2_000)]
+ByGroup: TypeAlias = Annotated[
+    list[Annotated[str, Query(max_length=1_000)]] | None,
+    Query(max_length=20, description="Features by whose values figures are shown."),
+]
+
+
+def said_card(
+    purpose: Said = "",
+    users: Said = "",
+    out_of_scope: Said = "",
+    data: Said = "",
+    contact: Said = "",
+    complaints: Said = "",
+    limit: Annotated[list[Said] | None, Query(max_length=20, description="Known limits.")] = None,
+) -> Card:
+    """What only people know of a release."""
+    return Card(purpose, users, out_of_scope, data, contact, complaints, tuple(limit or ()))
+
+
+SaidCard: TypeAlias = Annotated[Card, Depends(said_card)]
 router = APIRouter(prefix="/v1/releases", tags=["releases"])
 
 
@@ -72,20 +95,36 @@ def get_bundle(
     work: Work,
     by: By,
     release: str,
+    said: SaidCard,
     rows: Annotated[
         int | None, Query(ge=1, le=1_000_000, description="Held-out rows at most; all unless given.")
     ] = None,
     without_rows: Annotated[bool, Query(description="No rows: then no figure can be worked out again.")] = False,
-    group: Annotated[
-        list[Annotated[str, Query(max_length=1_000)]] | None,
-        Query(max_length=20, description="Features by whose values figures are shown."),
-    ] = None,
+    group: ByGroup = None,
 ) -> Response:
     """Everything that was decided, the service's signed chain of events, and `verify.py`. That it was handed out is
     an event of the audit; asking again for the same gives the same bytes and no further event."""
-    made = work.bundle(release, Choices(rows, without_rows, tuple(group or ())), by=by)
+    made = work.bundle(release, Choices(rows, without_rows, tuple(group or ()), said), by=by)
     headers = {"Content-Disposition": 'attachment; filename="bundle.zip"', "ETag": f'"{made.head}"'}
     return Response(made.content, media_type="application/zip", headers=headers)
+
+
+@router.get(
+    "/{release}/card",
+    response_class=HTMLResponse,
+    responses={
+        200: {"description": "A page.", "content": {"text/html": {"schema": {"type": "string"}}}},
+        **refuses(404, 422),
+    },
+    summary="Show the model card",
+)
+def get_card(work: Work, release: str, said: SaidCard, group: ByGroup = None) -> HTMLResponse:
+    """What a release is for, how well it does and for whom, as a page that loads and runs nothing.
+
+    What only people know is asked for by the query, and said to be not given where it isn't.
+    """
+    page = work.card(release, Choices(groups=tuple(group or ()), card=said))
+    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"})
 
 
 @router.get("/{release}/compare", response_model=ComparisonBody, responses=refuses(404), summary="Compare two releases")

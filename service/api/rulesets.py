@@ -10,6 +10,7 @@ from ruleedit.formats import MEDIA_TYPES
 from ruleedit.formats.read import FORMATS as IMPORTS
 from ruleedit.formats.read import MOST_BYTES
 from service.api.bodies import (
+    ComparisonBody,
     ConflictsBody,
     CounterexampleAsked,
     CounterexampleBody,
@@ -26,6 +27,7 @@ from service.api.bodies import (
     PilotsBody,
     ReasonAsked,
     ResolutionAsked,
+    RestoreAsked,
     RuleSetAsked,
     RuleSetBody,
     RuleSetItem,
@@ -144,6 +146,22 @@ def edit_ruleset(
     author = by.signing(asked.author)
     found = work.edit(ruleset, expected, asked.edits, reason=asked.why, by=author, asserts=asked.asserts)
     return tagged(found, response)
+
+
+@router.post(
+    "/{ruleset}/restore",
+    response_model=RuleSetBody,
+    response_model_exclude_unset=True,
+    dependencies=WRITE,
+    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
+    summary="Restore a revision",
+)
+def restore_ruleset(
+    work: Work, by: By, ruleset: str, expected: Expected, asked: RestoreAsked, response: Response
+) -> dict[str, Any]:
+    """Let the rules be as they were at a revision, as one step more: nothing is taken out of the history."""
+    author = by.signing(asked.author)
+    return tagged(work.restore(ruleset, expected, asked.revision, reason=asked.why, by=author), response)
 
 
 @router.post(
@@ -302,6 +320,24 @@ def _file_schema(media: str) -> dict[str, str]:
     if media.endswith("json"):
         return {}
     return {"type": "string", "format": "binary"} if "officedocument" in media else {"type": "string"}
+
+
+@router.get(
+    "/{ruleset}/compare",
+    response_model=ComparisonBody,
+    responses=refuses(404, 409),
+    summary="Compare what two revisions decide",
+)
+def compare_revisions(
+    work: Work,
+    ruleset: str,
+    old: Annotated[str | None, Query(alias="from", max_length=100, description="The first unless given.")] = None,
+    new: Annotated[str | None, Query(alias="to", max_length=100, description="The present one unless given.")] = None,
+    dataset: OfDataset = None,
+    seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="Draws the held-out quarter.")] = 0,
+) -> dict[str, Any]:
+    """Where the overlays of two revisions decide differently, as rules, with the rules of both matched."""
+    return work.compare_revisions(ruleset, old, new, dataset, seed)
 
 
 @router.get(

@@ -8,6 +8,7 @@ from nicegui import ui
 
 from ruleedit.rules import Rule
 from service.workbench import words
+from service.workbench.distribution import Distribution, beginning
 from service.workbench.editor import reason_field
 from service.workbench.tags import Tag, button, choice
 
@@ -42,6 +43,7 @@ class RuleAct:
                 Tag("span", ACTS[self.verb])
                 if self.verb in ("then", "remove", "disable"):
                     self._choices()
+            self.shares = Tag("div")
             self.problem = Tag("p", "", "re-problem", role="alert")
             with Tag("div", look="re-line"):
                 why = reason_field(self.page)
@@ -58,13 +60,25 @@ class RuleAct:
             Tag("span", "and its rows go to", "quiet")
         options = [(str(place), f"{words.shape(place)} {name}") for place, name in enumerate(classes)]
         first = [] if self.verb == "then" else [("", "the rules below")]
-        choice([*first, *options, ("model", "the model")], "", self._chosen, aria_label="Outcome")
+        last = [("model", "the model"), ("shares", "a distribution…")]
+        choice([*first, *options, *last], "", self._chosen, aria_label="Outcome")
         if self.verb == "then":
             self.choice = words.class_text(classes[0])
 
     async def _chosen(self, value: str) -> None:
         classes = self.page.place.draft.schema.classes
-        self.choice = words.class_text(classes[int(value)]) if value.isdigit() else value
+        self.shares.clear()
+        if value == "shares":
+            with self.shares:
+                form = Distribution(classes, beginning(self.rule.outcome, classes), self._shared)
+                form.build()
+            self.choice = form.text
+        else:
+            self.choice = words.class_text(classes[int(value)]) if value.isdigit() else value
+        await self.page.try_out(self.text())
+
+    async def _shared(self, text: str) -> None:
+        self.choice = text
         await self.page.try_out(self.text())
 
     def text(self) -> str | None:

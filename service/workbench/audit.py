@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from ruleedit.errors import RuleEditError
 from service.workbench.frame import Place, framed
-from service.workbench.tags import Tag, button, empty
+from service.workbench.tags import Field, Handler, Tag, button, empty, table
 
+#: What events are looked for by: the filter, what it is called, and an example.
+FILTERS = (
+    ("actor", "Who", "who"),
+    ("action", "What", "what, e.g. edit rules"),
+    ("subject", "Of what", "of, e.g. ruleset-…"),
+    ("since", "From the moment on", "from 2026-04-01"),
+    ("until", "Before the moment", "before 2026-05-01"),
+)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 #: Events on the page at once.
 AT_ONCE = 50
 READ, VERIFY = "GET /v1/audit", "GET /v1/audit/verify"
@@ -31,30 +41,54 @@ class Events:
     def __init__(self, place: Place) -> None:
         self.place = place
         self.before: int | None = None
+        self.wanted: dict[str, str] = {}
 
     def build(self) -> None:
         """Draw the check and the first events."""
         with Tag("div", look="re-line"):
-            button("Check the chain", self._verify)
+            button("Check the chain", self._verify, "re-button first")
             self.verdict = Tag("span", "", "quiet", role="status")
+        self.heads = Tag("div")
+        with Tag("form", look="re-tools", aria_label="Which events") as form:
+            for name, said, hint in FILTERS:
+                Field("text", "", self._typed(name), placeholder=hint, aria_label=said, style="width:17ch")
+            Tag("button", "Show these", "re-button", type="submit")
+        form.on("submit", self._filter, args=[], js_handler="(e) => { e.preventDefault(); emit(); }")
+        self.problem = Tag("p", "", "re-problem", role="alert")
         around = Tag("div", look="re-scroll", tabindex="0", role="group", aria_label="Events")
         with around, Tag("table", look="re-table"):
             with Tag("thead"), Tag("tr"):
                 for head in ("", "when (UTC)", "who", "what", "of", "why"):
                     Tag("th", head, scope="col")
             self.lines = Tag("tbody")
+        self.none = Tag("p", "No event is like this.", "quiet", hidden=True)
         self.more = button("Show earlier ones", self._show)
+        self._show()
+
+    def _typed(self, name: str) -> Handler:
+        return lambda text: self.wanted.__setitem__(name, text.strip())
+
+    def _filter(self) -> None:
+        """Show the events that were asked for, from the newest on."""
+        wrong = [name for name in ("since", "until") if self.wanted.get(name) and not MOMENT.match(self.wanted[name])]
+        if wrong:
+            self.problem.say(f"{self.wanted[wrong[0]]!r} is no moment; 2026-04-30 or 2026-04-30T18:00 is accepted")
+            return
+        self.problem.say("")
+        self.before = None
+        self.lines.clear()
         self._show()
 
     def _show(self) -> None:
         self.place.actor.acting(READ)
-        found = self.place.workspace.audit.page(AT_ONCE, self.before)
+        asked = {name: text for name, text in self.wanted.items() if text}
+        found = self.place.workspace.audit.page(AT_ONCE, self.before, **asked)
+        self.none.put(hidden=bool(found["items"]) or self.before is not None)
         with self.lines:
             for event in found["items"]:
                 _line(event)
         self.before = None if found["next"] is None else int(found["next"])
-        if self.before is None:
-            self.more.put(hidden=True)
+        self.more.put(hidden=self.before is None)
 
     async def _verify(self) -> None:
         try:
@@ -64,6 +98,9 @@ class Events:
             self.verdict.say(str(refused))
             return
         self.verdict.say(_verdict(found))
+        self.heads.clear()
+        with self.heads:
+            _heads(found)
 
 
 def _line(event: dict[str, Any]) -> None:
@@ -74,6 +111,15 @@ def _line(event: dict[str, Any]) -> None:
         Tag("td", str(event["action"]))
         Tag("td", str(event["subject"]))
         Tag("td", str(event["reason"] or ""))
+
+
+def _heads(found: dict[str, Any]) -> None:
+    """Where the chain stands, and what was signed and published of it last."""
+    published = found["published"] or {}
+    rows = [("head of the chain", str(found["head"])), ("signed with the public key", str(found["key"]))]
+    if published:
+        rows.append((f"published at event {published['sequence']}, {published['time'][:19]}", published["hash"]))
+    table(("", "keep these where this service can't write"), rows, title="Heads")
 
 
 def _verdict(found: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from nicegui import ui
 from ruleedit.errors import RuleEditError
 from ruleedit.formats import EXPORTS
 from service.workbench.frame import Place, framed
+from service.workbench.handover import Handover
 from service.workbench.tags import Tag, button
 
 WHAT = {
@@ -28,7 +29,9 @@ WHAT = {
 def build(place: Place) -> None:
     """Draw the page."""
     with framed(place, "Export"):
-        Tag("h1", "Export this revision")
+        Tag("h1", "Export")
+        Handover(place).build()
+        Tag("h2", "This revision for other tools")
         Tag("p", "Each file says exactly what the rules say; what a format can't say is refused by name.", "quiet")
         for form in EXPORTS:
             said, suffix = WHAT.get(form, ("", form))

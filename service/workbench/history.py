@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from nicegui import ui
 
 from ruleedit.errors import RuleEditError
-from service.workbench.frame import EDIT, Place, framed
+from service.workbench.frame import Place, framed
+from service.workbench.inforce import difference
 from service.workbench.tags import Tag, button, choice, empty
+
+RESTORE = "POST /v1/rulesets/{ruleset}/restore"
+COMPARE = "GET /v1/rulesets/{ruleset}/compare"
+#: A sign beside each word, so that a reader of the column finds them.
+SIGNS = {"removed": "−", "changed": "≠", "added": "+"}
 
 
 def build(place: Place) -> None:
@@ -59,20 +66,11 @@ def _first(place: Place, revision: str, problem: Tag) -> None:
 
 
 def restore(place: Place, revision: str, problem: Tag) -> None:
-    """Undo until the rules are those of a revision; where an undo can't reach it, say so and change nothing."""
-    wanted = place.workspace.ruleset(place.record.id, revision)["content"]
-    draft, steps = place.draft, 0
-    while draft.content != wanted and draft.undoable is not None:
-        draft, steps = draft.undo(reason="restore", author=""), steps + 1
-    if draft.content != wanted:
-        draft, steps = place.draft, 0
-        problem.say("These rules were undone; redo reaches them, as long as nothing else was edited since.")
-        return
+    """Let the rules be as they were at a revision, as one step; where they are, say so and change nothing."""
     try:
+        by = place.actor.acting(RESTORE)
         why = f"restore {revision[:8]}"
-        place.workspace.edit(
-            place.record.id, place.draft.revision, ["undo"] * steps, reason=why, by=place.actor.acting(EDIT)
-        )
+        place.workspace.restore(place.record.id, place.draft.revision, revision, reason=why, by=by)
     except RuleEditError as refused:
         problem.say(str(refused))
         return
@@ -93,7 +91,27 @@ class Compare:
             for which in ("old", "new"):
                 self._choice(which)
         self.said = Tag("div")
+        button("What do they decide differently?", self._decide)
+        self.decided = Tag("div", aria_live="polite")
         self._show()
+
+    async def _decide(self) -> None:
+        """Where the two decide differently, with their rules matched by the rows that they hold."""
+        place = self.place
+        self.decided.clear()
+        with self.decided:
+            Tag("p", "Comparing…", "quiet")
+        try:
+            place.actor.acting(COMPARE)
+            found = await asyncio.to_thread(place.workspace.compare_revisions, place.record.id, self.old, self.new)
+        except RuleEditError as refused:
+            self.decided.clear()
+            with self.decided:
+                Tag("p", str(refused), "re-problem", role="alert")
+            return
+        self.decided.clear()
+        with self.decided:
+            difference(found)
 
     def _choice(self, which: str) -> None:
         steps = ["as extracted", *(f"after step {number}" for number in range(1, len(self.revisions)))]
@@ -108,26 +126,38 @@ class Compare:
     def _show(self) -> None:
         found = self.place.workspace.diff(self.place.record.id, self.old, self.new)
         self.said.clear()
+        self.decided.clear()
         with self.said:
             if found["same"]:
                 Tag("p", "Both say the same.", "quiet")
-            for rule in found["removed"]:
-                Tag("p", f"− {rule['id']}: {rule['text']}", "formal care")
-            for rule in found["added"]:
-                Tag("p", f"+ {rule['id']}: {rule['text']}", "formal")
-            for change in found["changed"]:
-                Tag("p", f"− {change['id']}: {_whole(change['before'])}", "formal care")
-                Tag("p", f"+ {change['id']}: {_whole(change['after'])}", "formal")
+                return
+            self._rules(found)
             if found["order"]:
-                Tag(
-                    "p",
-                    f"order: {', '.join(found['order']['before'])} → {', '.join(found['order']['after'])}",
-                    "formal",
-                )
+                sides = " → ".join(", ".join(found["order"][side]) for side in ("before", "after"))
+                Tag("p", f"order: {sides}", "formal")
             if found["default"]:
                 Tag("p", f"default: {found['default']['before']} → {found['default']['after']}", "formal")
             if found["settlements"]:
                 Tag("p", "The settlements differ.", "formal")
+
+    def _rules(self, found: dict[str, Any]) -> None:
+        """The rules that differ, each beside its other self."""
+        rows = [("removed", rule, None) for rule in found["removed"]]
+        rows += [("changed", one["before"], one["after"]) for one in found["changed"]]
+        rows += [("added", None, rule) for rule in found["added"]]
+        if not rows:
+            return
+        around = Tag("div", look="re-scroll", tabindex="0", role="group", aria_label="Rules that differ")
+        with around, Tag("table", look="re-table"):
+            with Tag("thead"), Tag("tr"):
+                for head in ("", "the old revision", "the new revision"):
+                    Tag("th", head, scope="col")
+            with Tag("tbody"):
+                for status, old, new in rows:
+                    with Tag("tr"):
+                        Tag("td", f"{SIGNS[status]} {(new or old)['id']} {status}")
+                        for rule in (old, new):
+                            Tag("td", "–" if rule is None else _whole(rule), "formal")
 
 
 def _whole(rule: dict[str, Any]) -> str:

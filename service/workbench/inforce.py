@@ -244,7 +244,7 @@ class Releases:
             return
         self.compared.clear()
         with self.compared:
-            _difference(found)
+            difference(found)
 
     def _release(self, one: dict[str, Any]) -> None:
         with Tag("article", look="re-card", aria_label=f"Release {one['id']}"):
@@ -303,8 +303,8 @@ class Releases:
         ui.navigate.reload()
 
 
-def _difference(found: dict[str, Any]) -> None:
-    """Where two releases decide differently."""
+def difference(found: dict[str, Any]) -> None:
+    """Where two releases, or two revisions, decide differently."""
     Tag("p", f"{words.count(found['flipped'])} of {words.count(found['rows'])} decisions differ "
         f"({words.share(found['share'], 2)}).")  # fmt: skip
     if found["flips"]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from ruleedit.bundle import check
 from tests.workbench.conftest import Bench, Window
 
 #: Grants to men alone whoever is young.
@@ -145,3 +147,96 @@ def test_a_retraining_is_tried_on_some_rows_and_then_shows_its_curve(window: Win
     expect(article.get_by_role("row", name=re.compile("^flips outside"))).to_contain_text(
         f"{100 * report['outside']['flips']:.2f}%"
     )
+
+
+def test_an_outcome_becomes_a_distribution_by_sliders(window: Window, bench: Bench) -> None:
+    """One slider moved, the others give way; what the form says is what the edit says."""
+    ruleset = bench.fresh()
+    page = window.open(f"/r/{ruleset}/rules")
+    page.get_by_role("button", name=re.compile("^Outcome of R1")).click()
+    page.get_by_label("Outcome", exact=True).select_option("shares")
+    slider = page.get_by_role("slider", name="Probability of approve, slider")
+    slider.focus()
+    page.keyboard.press("End")
+    for _ in range(30):
+        page.keyboard.press("ArrowLeft")
+    expect(page.get_by_label("Probability of deny, per cent")).to_have_value("30")
+    expect(page.locator("aside .formal")).to_contain_text("approve 0.7, deny 0.3")
+    window.shoot("distribution")
+    page.get_by_label("Reason for this edit").fill("seven in ten are to be let through")
+    settle(page)
+    with page.expect_navigation():
+        page.get_by_role("button", name="Apply").click()
+    rules = bench.api.get(f"/v1/rulesets/{ruleset}").json()["rules"]
+    assert next(rule for rule in rules if rule["id"] == "R1")["outcome"] == "approve 0.7, deny 0.3"
+
+
+def test_a_release_is_handed_to_the_auditor(window: Window, bench: Bench, tmp_path: Path) -> None:
+    """The bundle checks itself against the head that the page shows; the card says what was typed, and runs nothing."""
+    ruleset = bench.ruleset()["id"]
+    page = window.open(f"/r/{ruleset}/export")
+    page.get_by_text("What only people know").click()
+    page.get_by_label("Purpose").fill("Granting loans <img src=x onerror=window.hurt=1>")
+    settle(page)
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Download the audit bundle").click()
+    started.value.save_as(tmp_path / "bundle.zip")
+    head = page.locator(".formal").filter(has_text=re.compile("^[0-9a-f]{64}$")).inner_text()
+    verdict = check((tmp_path / "bundle.zip").read_bytes(), head)
+    assert (verdict.wrong, verdict.proved) == ([], True)
+    page.get_by_role("button", name="Show the model card").click()
+    card = page.frame_locator("iframe")
+    expect(card.get_by_role("heading", name="Model card for decision")).to_be_visible()
+    expect(card.get_by_text("Granting loans <img src=x")).to_be_visible()
+    expect(card.get_by_role("heading", name="For whom")).to_be_visible()
+    expect(card.get_by_role("cell", name="gender female")).to_be_visible()
+    assert page.evaluate("window.hurt") is None
+    window.shoot("handover")
+
+
+def test_events_are_looked_for_and_the_heads_shown(window: Window, bench: Bench) -> None:
+    """By what and of what; a moment that is none is said; the verdict shows the head and the key."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "disable R1")
+    page = window.open(f"/r/{ruleset}/audit")
+    lines = page.get_by_role("group", name="Events").locator("tbody tr")
+    page.get_by_role("textbox", name="Of what").fill(ruleset)
+    settle(page)
+    page.get_by_role("button", name="Show these").click()
+    expect(lines).to_have_count(2)
+    page.get_by_role("textbox", name="What", exact=True).fill("edit rules")
+    page.get_by_role("textbox", name="What", exact=True).press("Enter")
+    expect(lines).to_have_count(1)
+    page.get_by_role("textbox", name="Who").fill("nobody")
+    page.get_by_role("textbox", name="Who").press("Enter")
+    expect(page.get_by_text("No event is like this.")).to_be_visible()
+    page.get_by_role("textbox", name="From the moment on").fill("yesterday")
+    page.get_by_role("textbox", name="From the moment on").press("Enter")
+    expect(page.get_by_role("alert").filter(has_text="'yesterday' is no moment")).to_be_visible()
+    page.get_by_role("button", name="Check the chain").click()
+    key = bench.api.get("/v1/audit/verify").json()["key"]
+    expect(page.get_by_role("cell", name=key)).to_be_visible()
+    window.shoot("audit-heads")
+
+
+def test_two_revisions_stand_side_by_side_and_any_is_restored(window: Window, bench: Bench) -> None:
+    """Each rule beside its other self, how many decisions differ, and one step back even to what was undone."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 40 THEN deny")
+    undone = bench.api.get(f"/v1/rulesets/{ruleset}").json()
+    bench.edit(ruleset, "undo")
+    bench.edit(ruleset, "disable R1")
+    page = window.open(f"/r/{ruleset}/history")
+    page.get_by_label("The new revision").select_option(undone["revision"])
+    side = page.get_by_role("group", name="Rules that differ")
+    expect(side.get_by_role("row").filter(has_text="IF age < 40 THEN deny")).to_contain_text("added")
+    page.get_by_role("button", name="What do they decide differently?").click()
+    expect(page.get_by_text("decisions differ")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("approve -> deny", exact=True)).to_be_visible()
+    window.shoot("history-compare")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Restore the rules as after step 1").click()
+    now = bench.api.get(f"/v1/rulesets/{ruleset}").json()
+    assert now["content"] == undone["content"]
+    steps = bench.api.get(f"/v1/rulesets/{ruleset}/history").json()["history"]
+    assert [step["edit"].split()[0] for step in steps] == ["new", "undo", "disable", "restore"]
