@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -115,3 +117,32 @@ def test_whoever_watches_can_end_it_at_every_step(method: str) -> None:
 
         with pytest.raises(KeyboardInterrupt):
             extract(*NOISY.given, method=method, max_clauses=6, progress=watch)
+
+
+def wide_and_deep(rows: int) -> tuple[np.ndarray, np.ndarray, Schema]:
+    """Five features of 10,000 categories and 495 numbers; one category and one number tell."""
+    draw = np.random.default_rng(1)
+    values = tuple(f"v{one}" for one in range(10_000))
+    named = tuple(Feature(f"c{place}", "categorical", categories=values) for place in range(5))
+    schema = Schema((*named, *(Feature(f"x{place}", "numeric") for place in range(495))), "y", ("no", "yes"))
+    codes = draw.integers(1, 10_001, (rows, 5))
+    table = np.column_stack([codes, draw.normal(size=(rows, 495)).round(3)]).astype(float)
+    table[draw.random(rows) < 0.1, 0] = 17.0
+    return table, ((table[:, 0] == 17.0) | (table[:, 9] > 1.0)).astype(np.intp), schema
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("method", [*METHODS, "glocalx"])
+def test_five_hundred_features_and_ten_thousand_values_take_little_memory(method: str) -> None:
+    """What tells is found; beside the table no more than a few times its size is needed, and 64 MiB."""
+    rows, answers, schema = wide_and_deep(20_000)
+    tracemalloc.start()
+    try:
+        found = extract(rows, answers, schema, method=method, max_clauses=4)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.train.agreement > 0.98
+    assert found.clauses <= 4
+    assert {"c0", "x4"} <= {clause.feature for rule in found.rules for clause in rule.clauses}
+    assert peak < 4 * rows.nbytes + 64 * 2**20
