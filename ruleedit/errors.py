@@ -121,6 +121,16 @@ class RuleTextError(RuleEditError, ValueError):
     """Text that is no rule, clause, outcome or edit."""
 
     code = "rule-text"
+    #: The text that was read, and the place in it from which on it can't be; None where no place is to blame.
+    source: str = ""
+    at: int | None = None
+
+    @classmethod
+    def placed(cls, message: str, source: str, at: int) -> RuleTextError:
+        """Build the error for a place in a text, counted from 0; messages count from 1."""
+        problem = cls(message)
+        problem.source, problem.at = source, at
+        return problem
 
 
 class UnknownOperator(RuleTextError):

@@ -123,7 +123,10 @@ class Reader:
     def fail(self, what: str) -> NoReturn:
         """Raise `RuleTextError`: what was expected, what is there, and where."""
         there = "the end" if self.at_end else repr(self.source[self.token.start : self.token.start + 20])
-        raise RuleTextError(f"{what} at character {self.token.start + 1} of {_short(self.source)}, found {there}")
+        at = self.token.start
+        raise RuleTextError.placed(
+            f"{what} at character {at + 1} of {_short(self.source)}, found {there}", self.source, at
+        )
 
     def rest(self) -> str:
         """Take everything that is left, as it was written."""
@@ -240,9 +243,8 @@ class Reader:
                 if near
                 else did_you_mean(token.text.lower(), OPERATORS, most=len(OPERATORS))
             )
-            raise UnknownOperator(
-                f"no operator {token.text!r} at character {token.start + 1} of {_short(self.source)}{hint}"
-            )
+            where = f"at character {token.start + 1} of {_short(self.source)}"
+            raise UnknownOperator.placed(f"no operator {token.text!r} {where}{hint}", self.source, token.start)
         return _SIGNS[self.take().text]
 
 
@@ -277,7 +279,7 @@ def _tokens(text: str) -> list[Token]:
         match = _TOKEN.match(text, place)
         if match is None:
             where = f"at character {place + 1} of {_short(text)}{_quote_hint(text, place)}"
-            raise RuleTextError(f"can't read {text[place : place + 20]!r} {where}")
+            raise RuleTextError.placed(f"can't read {text[place : place + 20]!r} {where}", text, place)
         kind = match.lastgroup
         assert kind is not None
         if kind != "space":

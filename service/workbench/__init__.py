@@ -95,7 +95,7 @@ def install(app: FastAPI, settings: Settings) -> None:
 def _opened(workspace: Workspace, ruleset: str, room: str) -> Opened:
     """A rule set with what its page reads; raises `UnknownRuleSet`."""
     opened = workspace.open(ruleset)
-    if room == "rules":
+    if room in ("rules", "what-if"):
         workspace.lens(opened).decided(opened.draft)
     return opened
 

@@ -10,15 +10,15 @@ from ruleedit.rules import Rule
 from service.workbench import words
 from service.workbench.distribution import Distribution, beginning
 from service.workbench.editor import reason_field
-from service.workbench.tags import Tag, button, choice
+from service.workbench.tags import Field, Tag, button, choice
 
 if TYPE_CHECKING:
     from service.workbench.rules import RulesPage
 
 #: What a change of a whole rule is, in words.
 ACTS = {
-    "up": "Move it before the rule above",
-    "down": "Move it behind the rule below",
+    "up": "Move it to place",
+    "down": "Move it to place",
     "duplicate": "Make a disabled copy behind it",
     "disable": "Disable it",
     "enable": "Enable it",
@@ -29,20 +29,28 @@ ACTS = {
 
 
 class RuleAct:
-    """Moves, copies, disables, removes or confirms a rule, or changes its outcome, with a reason."""
+    """Moves, copies, disables, removes or confirms a rule, or changes its outcome, with a reason.
+
+    ``to`` is the place, counted from 1, that a moved rule shall have.
+    """
 
     def __init__(self, page: RulesPage, rule: Rule, verb: str) -> None:
         self.page, self.rule, self.verb = page, rule, verb
         self.choice = ""
+        step = {"up": 0, "down": 2}.get(verb, 1)
+        self.to = [one.id for one in page.place.draft.rules].index(rule.id) + step
 
     def build(self) -> None:
         """Draw it where the caller stands."""
-        with Tag("div", look="re-editor") as around:
-            around.on("keydown.escape", self.page.close, args=[])
+        with Tag("div", look="re-editor"):
             with Tag("div", look="re-line"):
                 Tag("span", ACTS[self.verb])
                 if self.verb in ("then", "remove", "disable"):
                     self._choices()
+                if self.verb in ("up", "down"):
+                    most = len(self.page.place.draft.rules.rules)
+                    said = f"Place from 1 to {most}"
+                    Field("number", str(self.to), self._placed, min=1, max=most, aria_label=said, style="width:10ch")
             self.shares = Tag("div")
             self.problem = Tag("p", "", "re-problem", role="alert")
             with Tag("div", look="re-line"):
@@ -61,9 +69,12 @@ class RuleAct:
         options = [(str(place), f"{words.shape(place)} {name}") for place, name in enumerate(classes)]
         first = [] if self.verb == "then" else [("", "the rules below")]
         last = [("model", "the model"), ("shares", "a distribution…")]
-        choice([*first, *options, *last], "", self._chosen, aria_label="Outcome")
+        chosen = ""
         if self.verb == "then":
-            self.choice = words.class_text(classes[0])
+            own = self.rule.outcome.top(classes)
+            other = next(place for place, name in enumerate(classes) if name != own)
+            chosen, self.choice = str(other), words.class_text(classes[other])
+        choice([*first, *options, *last], chosen, self._chosen, aria_label="Outcome")
 
     async def _chosen(self, value: str) -> None:
         classes = self.page.place.draft.schema.classes
@@ -81,24 +92,37 @@ class RuleAct:
         self.choice = text
         await self.page.try_out(self.text())
 
+    async def _placed(self, text: str) -> None:
+        self.to = int(text) if text.isdigit() else 0
+        self.problem.say("" if self.text() else self._nowhere())
+        if self.text() is not None:
+            await self.page.try_out(self.text())
+
+    def _nowhere(self) -> str:
+        most = len(self.page.place.draft.rules.rules)
+        return f"Give a place from 1 to {most}, another than its own: there is no rule to move it past."
+
     def text(self) -> str | None:
         """The edit as text; None where there is nothing to move past."""
-        rules = [rule.id for rule in self.page.place.draft.rules]
-        at = rules.index(self.rule.id)
-        if self.verb == "up":
-            return f"move {self.rule.id} before {rules[at - 1]}" if at else None
-        if self.verb == "down":
-            return f"move {self.rule.id} after {rules[at + 1]}" if at + 1 < len(rules) else None
+        if self.verb in ("up", "down"):
+            return self._move()
         if self.verb == "then":
             return f"then {self.rule.id} {self.choice}"
         left = f" otherwise {self.choice}" if self.choice else ""
         return f"{self.verb} {self.rule.id}{left}"
 
+    def _move(self) -> str | None:
+        rules = [rule.id for rule in self.page.place.draft.rules]
+        at, to = rules.index(self.rule.id), self.to - 1
+        if to == at or not 0 <= to < len(rules):
+            return None
+        return f"move {self.rule.id} {'before' if to < at else 'after'} {rules[to]}"
+
     def apply(self) -> None:
         """Make the edit."""
         text = self.text()
         if text is None:
-            self.problem.say("There is no rule to move it past.")
+            self.problem.say(self._nowhere())
         elif not self.page.reason.strip():
             self.problem.say("Say why: the reason stands in the history beside the edit.")
         else:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import numpy as np
+from nicegui import ui
 
 from ruleedit.feedback import feedback
 from ruleedit.impact import impact
 from ruleedit.matching import Indices, Matrix
 from service.workbench import words
 from service.workbench.frame import Place, framed
-from service.workbench.histogram import legend
-from service.workbench.plane import canvas, cells, dots, labels, outline, plane, surface, telling
+from service.workbench.plane import canvas, cells, dots, hatches, key, labels, outline, plane, surface, telling
 from service.workbench.tags import Field, Tag, choice
 
 
@@ -21,7 +22,10 @@ async def build(place: Place) -> None:
     """Draw the page."""
     with framed(place, "Boundary"):
         Tag("h1", "Where the decision turns")
-        Tag("p", "All other features are as in the row below; a dot is a row of the table.", "quiet")
+        said = (
+            "The ground is the decision, all other features as in one row; each sign is a row, as the model answers it."
+        )
+        Tag("p", said, "quiet")
         await Boundary(place).build()
 
 
@@ -40,23 +44,34 @@ class Boundary:
         with Tag("div", look="re-tools"):
             names = [(feature.name, words.name(feature.name)) for feature in schema.features]
             for at, said in enumerate(("Across", "Upward")):
-                choice(names, self.names[at], lambda name, at=at: self._choose(at, name), aria_label=said)
+                Tag("label", said, "quiet", for_=f"re-axis{at}")
+                choice(names, self.names[at], lambda name, at=at: self._choose(at, name), id=f"re-axis{at}")
             most = len(self.place.opened.table.rows)
-            said = f"Row that everything else is taken from, 1 to {most}"
-            Field("number", "1", self._other, "change", min=1, max=most, aria_label=said, style="width:12ch")
+            Tag("label", f"all else as in row (1 to {words.count(most)})", "quiet", for_="re-like")
+            Field("number", "1", self._other, "change", min=1, max=most, id="re-like", style="width:12ch")
+        self.problem = Tag("p", "", "re-problem", role="alert")
+        key(schema, "re-h")
         self.drawn = Tag("div")
-        legend(schema)
         await self._draw()
 
     async def _choose(self, at: int, name: str) -> None:
-        if name != self.names[1 - at]:
-            self.names[at] = name
-            await self._draw()
+        if name == self.names[1 - at]:
+            # The same feature both ways is a line: the two change places.
+            self.names[1 - at] = self.names[at]
+            for other, chosen in enumerate((self.names[0], name) if at else (name, self.names[1])):
+                value = json.dumps(chosen)
+                ui.run_javascript(f"document.getElementById('re-axis{other}').value = {value}")
+        self.names[at] = name
+        await self._draw()
 
     async def _other(self, text: str) -> None:
-        if text.isdigit() and 1 <= int(text) <= len(self.place.opened.table.rows):
+        most = len(self.place.opened.table.rows)
+        if text.isdigit() and 1 <= int(text) <= most:
+            self.problem.say("")
             self.row = int(text) - 1
             await self._draw()
+        else:
+            self.problem.say(f"There is no row {text!r}; give one from 1 to {words.count(most)}.")
 
     def _decided(self, grid: Matrix) -> tuple[Indices, Indices]:
         opened = self.place.opened
@@ -75,7 +90,8 @@ class Boundary:
                 with Tag("div", look="re-card"):
                     Tag("h2", said)
                     with canvas(f"{said}: decisions over {' and '.join(map(words.name, self.names))}"):
-                        cells(axes, outcomes)
+                        hatches(len(schema.classes), "re-h")
+                        cells(axes, outcomes, "re-h")
                         dots(axes, rows, opened.table.outcomes)
                         for rule in self._shown():
                             outline(axes, rule, schema)

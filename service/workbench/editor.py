@@ -6,13 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from ruleedit.rules import Clause, Operator, Rule, Scalar, number_text
+from ruleedit.rules import Clause, Operator, Rule, Scalar, name_text, number_text
 from ruleedit.schema import Feature
 from service.insight import FeatureFigures, Reach
 from service.workbench import words
+from service.workbench.completion import completions
 from service.workbench.frame import Place
 from service.workbench.histogram import Histogram, legend, nice_step
 from service.workbench.tags import Field, Tag, bar, button, choice
+from service.workbench.textbox import TextBox
+from service.workbench.wrong import Wrong, read_clause
 
 NUMBER_OPERATORS: tuple[Operator, ...] = (
     ">", ">=", "<", "<=", "between", "=", "!=", "is missing", "is not missing",
@@ -60,14 +63,16 @@ class ClauseEditor:
         self.operator: Operator = self.clause.operator if self.clause else (">" if self.feature.is_number else "in")
         if not self.feature.is_number:
             self.operator = {"=": "in", "!=": "not in"}.get(self.operator, self.operator)  # type: ignore[assignment]
+        self.numbers = [float(one) for one in self._old_numbers()]
         self._limits()
-        self.numbers = [float(one) for one in self._old_numbers()] or [self._middle()]
+        self.numbers = self.numbers or [self._middle()]
         self.texts = [str(one) for one in self.clause.values] if self.clause and not self.feature.is_number else []
         self.otherwise = ""
+        self.dropping = False
 
     def _limits(self) -> None:
         whole = self.feature.kind == "integer"
-        values = [*self.figures.edges, *self._old_numbers()]
+        values = [*self.figures.edges, *self._old_numbers(), *self.numbers]
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         self.step = nice_step(low, high, whole)
         self.low = self.step * (low // self.step)
@@ -107,6 +112,8 @@ class ClauseEditor:
         """The edit as text; None where nothing is changed or nothing is chosen."""
         if not self.feature.is_number and self.operator in ("in", "not in") and not self.texts:
             return None
+        if self.dropping:
+            return f"drop {self.rule.id} {self.clause}"
         new = self.written()
         if self.clause is None:
             return f"add {self.rule.id} {new}{self._otherwise()}"
@@ -119,12 +126,12 @@ class ClauseEditor:
 
     def build(self) -> None:
         """Draw the editor where the caller stands."""
-        with Tag("div", look="re-editor", role="group", aria_label=f"Edit {words.name(self.feature.name)}") as around:
-            around.on("keydown.escape", self.page.close, args=[])
+        with Tag("div", look="re-editor", role="group", aria_label=f"Edit {words.name(self.feature.name)}"):
             with Tag("div", look="columns"):
                 with Tag("div"):
-                    self._operators()
+                    self.head = Tag("div", look="re-line")
                     self.body = Tag("div")
+                    self._operators()
                     self._fill()
                 with Tag("div"):
                     self.told = Tag("div", aria_live="polite")
@@ -135,13 +142,14 @@ class ClauseEditor:
         known = NUMBER_OPERATORS if self.feature.is_number else TEXT_OPERATORS
         if not self.feature.missing:
             known = tuple(one for one in known if "missing" not in one)
-        with Tag("div", look="re-line"):
+        self.head.clear()
+        with self.head:
             Tag("b", words.name(self.feature.name))
             choice([(one, NAMES.get(one, one)) for one in known], self.operator, self._operate, aria_label="Operator")
             self.inputs = Tag("span", look="re-line", style="margin:0")
 
     async def _operate(self, operator: Operator) -> None:
-        self.operator = operator
+        self.operator, self.dropping = operator, False
         if self.operator == "between" and len(self.numbers) == 1:
             self.numbers = sorted([self.numbers[0], self._snapped(self.high)])
         self._fill()
@@ -255,6 +263,7 @@ class ClauseEditor:
             classes = [(name, name) for name in self.page.place.draft.schema.classes]
             ways = [("", "the rules below"), *classes, ("model", "the model")]
             choice(ways, "", self._left, aria_label="Where the rows go that this rule gives up")
+        self._as_text()
         self.problem = Tag("p", "", "re-problem", role="alert")
         with Tag("div", look="re-line"):
             self.why = reason_field(self.page)
@@ -271,19 +280,66 @@ class ClauseEditor:
         self.otherwise = value if value in ("", "model") else words.class_text(value) if value in classes else ""
         await self._changed()
 
-    def _negate(self) -> None:
+    def _as_text(self) -> None:
+        """The same clause as text, for whoever types faster than they point."""
+        before = f"add {self.rule.id} "
+        draft, feature = self.page.place.draft, self.feature
+
+        def check(text: str) -> Wrong | None:
+            found = read_clause(text, feature)
+            return found if isinstance(found, Wrong) else None
+
+        self.box = TextBox(
+            str(self.clause or ""),
+            "The clause as text",
+            offer=lambda typed: completions(draft, before + typed) if typed.strip() else [name_text(feature.name)],
+            check=check,
+            heard=self._read,
+            entered=self.apply,
+            hint=f"{name_text(feature.name)} …",
+        )
+        with Tag("details", look="re-text"):
+            Tag("summary", "As text")
+            self.box.build()
+
+    async def _read(self, text: str) -> None:
+        """Take the clause over from its text."""
+        found = read_clause(text, self.feature)
+        if not isinstance(found, Wrong):
+            await self._become(found)
+
+    async def _become(self, clause: Clause) -> None:
+        """Show another clause on the same feature, and what it would do."""
+        self.operator, self.dropping = clause.operator, False
+        if self.feature.is_number:
+            self.numbers = [float(one) for one in clause.values] or self.numbers
+            self._limits()
+        else:
+            self.operator = {"=": "in", "!=": "not in"}.get(clause.operator, clause.operator)  # type: ignore[assignment]
+            self.texts = [str(one) for one in clause.values]
+        self._operators()
+        self._fill()
+        await self._changed(typed=True)
+
+    async def _negate(self) -> None:
         """Turn the clause round; a missing value makes both it and its opposite false."""
-        if self.clause is not None:
-            opposite = Clause(self.clause.feature, OPPOSITE[self.clause.operator], self.clause.value)
-            self._commit(f"set {self.rule.id} {self.clause} to {opposite}")
+        assert self.clause is not None
+        await self._become(Clause(self.clause.feature, OPPOSITE[self.clause.operator], self.clause.value))
+        self.box.fill(str(self.written()))
 
-    def _drop(self) -> None:
-        if self.clause is not None:
-            self._commit(f"drop {self.rule.id} {self.clause}")
+    async def _drop(self) -> None:
+        """Show the rule without the clause; nothing is dropped before it is applied."""
+        self.dropping = True
+        self.complain("")
+        self.shown("dropped")
+        await self.page.try_out(self.text())
 
-    async def _changed(self) -> None:
+    async def _changed(self, *, typed: bool = False) -> None:
+        self.dropping = False
         self._move()
         self.complain("")
+        if not typed:
+            self.box.fill(str(self.written()) if self.text() or self.clause else "")
         self.shown(words.clause(self.written()) if self.text() else "")
         await self.page.try_out(self.text())
 
@@ -310,6 +366,11 @@ class ClauseEditor:
 
     def apply(self) -> None:
         """Commit the edit as one step."""
+        found = read_clause(self.box.text, self.feature) if self.box.text.strip() else None
+        if isinstance(found, Wrong):
+            # What was typed is what is meant, not what stood there before it.
+            self.box.complain(found)
+            return
         text = self.text()
         if text is None:
             self.complain("Nothing is changed yet: move the value, or cancel.")

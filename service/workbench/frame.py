@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,21 +35,37 @@ PLACES = (
 )
 #: The routes of the API whose roles the pages' steps need.
 EDIT = "POST /v1/rulesets/{ruleset}/edits"
-#: Arrow keys go from rule to rule and from chip to chip, as in a list; Escape is handled by the page.
+#: Arrow keys go from rule to rule and from chip to chip, as in a list; with Alt they move the rule. Escape is handled
+#: by the page. What was edited last has the keyboard again once the page is drawn anew.
 ARROWS = """
+window.focusRule = (name, tries = 40) => {
+  const card = [...document.querySelectorAll('[data-rule]')].find((one) => one.dataset.rule === name);
+  if (!card) { if (tries) setTimeout(() => window.focusRule(name, tries - 1), 25); return; }
+  card.scrollIntoView({block: 'nearest'});
+  card.querySelector('.re-chip')?.focus({preventScroll: true});
+};
 document.addEventListener('keydown', (e) => {
   const here = document.activeElement;
-  if (!here || !here.classList.contains('re-chip') || e.ctrlKey || e.altKey || e.metaKey) return;
-  const card = here.closest('[data-rule]');
-  const chips = [...card.querySelectorAll('.re-chip')];
-  const cards = [...document.querySelectorAll('[data-rule]')];
+  const card = here?.classList.contains('re-chip') ? here.closest('[data-rule]') : null;
+  if (!card || e.ctrlKey || e.metaKey) return;
   const step = {ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1]}[e.key];
   if (!step) return;
+  if (e.altKey) {
+    if (!step[1]) return;
+    e.preventDefault();
+    emitEvent('move_rule', {rule: card.dataset.rule, verb: step[1] < 0 ? 'up' : 'down'});
+    return;
+  }
   e.preventDefault();
+  const chips = [...card.querySelectorAll('.re-says .re-chip')];
+  const cards = [...document.querySelectorAll('[data-rule]')];
   const beside = step[0] ? chips[chips.indexOf(here) + step[0]] : null;
   const next = beside || (step[1] && cards[cards.indexOf(card) + step[1]]?.querySelector('.re-chip'));
   if (next) next.focus();
 });
+const edited = sessionStorage.getItem('rule');
+sessionStorage.removeItem('rule');
+if (edited) window.focusRule(edited);
 """
 
 
@@ -82,6 +99,11 @@ class Place:
         return self.workspace.lens(self.opened)
 
 
+def focus_rule(name: str) -> None:
+    """Move the keyboard to the first chip of a rule."""
+    ui.run_javascript(f"window.focusRule({json.dumps(name)})")
+
+
 def page(title: str) -> None:
     """What every page's head holds."""
     ui.page_title(f"{title} · RuleEdit")
@@ -108,7 +130,7 @@ def plain(title: str, actor: Actor) -> Iterator[None]:
 def framed(place: Place, title: str, *, side: bool = False) -> Iterator[Tag | None]:
     """A page of a rule set; gives the column at the side where one is asked for."""
     page(f"{title} · {place.record.name}")
-    ui.run_javascript(ARROWS)
+    ui.run_javascript(f"{{{ARROWS}}}")
     with Tag("div", look="re"):
         link("To the content", "#main", "skip")
         _top(place)
@@ -154,7 +176,8 @@ def _top(place: Place) -> None:
         _stepper(place, "redo", draft.redoable, "Ctrl Y")
         link("Put in force…", f"/r/{place.record.id}/in-force", "re-button first")
         _signed_in(place.actor)
-    ui.keyboard(on_key=lambda key: _keys(place, key), repeating=False)
+    # In a field Ctrl Z takes back what was typed there; on a chip or a button it takes back the last edit.
+    ui.keyboard(on_key=lambda key: _keys(place, key), repeating=False, ignore=["input", "select", "textarea"])
 
 
 def _stepper(place: Place, step: str, at: int | None, keys: str) -> None:

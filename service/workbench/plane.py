@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -110,15 +110,8 @@ def dots(axes: Plane, rows: Matrix, outcomes: Indices) -> None:
     here = np.flatnonzero(~np.isnan(rows[:, [axis.place for axis in axes]]).any(axis=1))
     for row in here[:: max(1, len(here) // DOTS)][:DOTS].tolist():
         x, y = (axis.at(float(rows[row, axis.place])) for axis in axes)
-        Tag(
-            "circle",
-            look=f"f{words.colour(int(outcomes[row]))}",
-            cx=x,
-            cy=y,
-            r=2.4,
-            stroke="var(--paper)",
-            stroke_width=0.6,
-        )
+        place = int(outcomes[row])
+        Tag("text", words.shape(place), f"dot f{words.colour(place)}", x=x, y=y + 3)
 
 
 def outline(axes: Plane, rule: Rule, schema: Schema) -> None:
@@ -140,7 +133,8 @@ def labels(axes: Plane) -> None:
             ends = f"{words.number(float(f'{axis.low:.4g}'))} to {words.number(float(f'{axis.high:.4g}'))}"
         else:
             ends = ", ".join(list(axis.feature.code_of)[:8])
-        Tag("div", f"{said}: {words.name(axis.feature.name)}, {ends}", "quiet small")
+        arrow = "→" if said == "across" else "↑"
+        Tag("div", f"{arrow} {said}: {words.name(axis.feature.name)}, {ends}", "quiet small")
 
 
 def surface(axes: Plane, like: Matrix) -> Matrix:
@@ -161,21 +155,57 @@ def _steps(axis: Axis) -> Matrix:
     return np.unique(np.round(middles)) if axis.feature.kind == "integer" else middles
 
 
-def cells(axes: Plane, outcomes: Indices) -> None:
-    """The decision in each cell of `surface`; neighbours that agree are drawn as one."""
+#: What is drawn into the cells of a class beside its colour: nothing for the first, then lines one way or another.
+HATCHES = (
+    "",
+    "M-2,2 l4,-4 M0,8 l8,-8 M6,10 l4,-4",
+    "M0,4 h8",
+    "M4,0 v8",
+    "M-2,6 l4,4 M0,0 l8,8 M6,-2 l4,4",
+    "M0,4 h8 M4,0 v8",
+)
+
+
+def hatches(classes: int, name: str) -> None:
+    """What `cells` fills its cells with, in the drawing that the caller stands in; ``name`` tells drawings apart."""
+    with Tag("defs"):
+        for place in range(1, classes):
+            with Tag("pattern", id=f"{name}{place}", width=8, height=8, patternUnits="userSpaceOnUse"):
+                path = HATCHES[1 + (place - 1) % (len(HATCHES) - 1)]
+                Tag("path", d=path, stroke=f"var(--c{words.colour(place)})", stroke_width=1, opacity=0.55)
+
+
+def key(schema: Schema, name: str) -> None:
+    """Which class has which colour, shape and hatching."""
+    with Tag("div", look="re-line small"):
+        for place, said in enumerate(schema.classes):
+            with Tag("svg", viewBox="0 0 24 14", width=24, height=14, aria_hidden="true"):
+                hatches(len(schema.classes), f"{name}k")
+                Tag("rect", look=f"f{words.colour(place)}", width=24, height=14, opacity=0.4)
+                if place:
+                    Tag("rect", width=24, height=14, fill=f"url(#{name}k{place})")
+            Tag("span", f"{words.shape(place)} {said}", f"c{words.colour(place)}")
+
+
+def cells(axes: Plane, outcomes: Indices, name: str) -> None:
+    """The decision in each cell of `surface`, with the `hatches` of ``name``; neighbours that agree are one."""
     across, upward = (_steps(axis) for axis in axes)
     table = outcomes.reshape(len(upward), len(across))
     wide, tall = WIDTH / len(across), HEIGHT / len(upward)
     # The group is made transparent as a whole: cells that touch would show their seams.
-    with Tag("g", opacity=0.4):
-        for line, row in enumerate(table):
-            starts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
-            for start, end in pairwise(starts):
-                Tag(
-                    "rect",
-                    look=f"f{words.colour(int(row[start]))}",
-                    x=round(start * wide, 2),
-                    y=round(HEIGHT - (line + 1) * tall, 2),
-                    width=round((end - start) * wide + 0.5, 2),
-                    height=round(tall + 0.5, 2),
-                )
+    flat, lined = Tag("g", opacity=0.4), Tag("g")
+    for line, row in enumerate(table):
+        starts = [0, *(np.flatnonzero(np.diff(row)) + 1).tolist(), len(row)]
+        for start, end in pairwise(starts):
+            place = int(row[start])
+            span: dict[str, Any] = {
+                "x": round(start * wide, 2),
+                "y": round(HEIGHT - (line + 1) * tall, 2),
+                "width": round((end - start) * wide + 0.5, 2),
+                "height": round(tall + 0.5, 2),
+            }
+            with flat:
+                Tag("rect", look=f"f{words.colour(place)}", **span)
+            if place:
+                with lined:
+                    Tag("rect", fill=f"url(#{name}{place})", **span)

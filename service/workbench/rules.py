@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,16 +16,20 @@ from ruleedit.edits import edit
 from ruleedit.errors import RuleEditError
 from ruleedit.rules import Clause, Rule
 from service.insight import Decided, Effect, Reach
-from service.workbench import telling, words
+from service.workbench import overview, telling, words
 from service.workbench.acts import RuleAct
+from service.workbench.cards import Card, default
+from service.workbench.cases import Cases
 from service.workbench.composer import Composer
 from service.workbench.editor import ClauseEditor
-from service.workbench.frame import EDIT, Place, framed
+from service.workbench.frame import EDIT, Place, focus_rule, framed
 from service.workbench.impact import Panel
-from service.workbench.tags import Field, Tag, bar, button, choice, empty, outcome
+from service.workbench.tags import Field, Tag, button, choice, empty, outcome
 
 #: So many rules are drawn at once; the others come on request, or by the search.
-AT_ONCE = 60
+AT_ONCE = 40
+#: So many features are offered for a new clause; a search finds the others.
+MOST_FEATURES = 60
 #: How rules can be sorted to be looked at; their own order is the one that decides.
 ORDERS: Mapping[str, Callable[[Decided], float]] = {
     "most rows first": lambda found: -found.covered,
@@ -51,10 +56,10 @@ class RulesPage:
         self.search = ""
         self.formal = False
         self.only = ""
-        self.at_once = AT_ONCE
         self.order = ""
+        self.grouped = False
         self.editor: ClauseEditor | None = None
-        self.open_card: Tag | None = None
+        self.open_card: Card | None = None
         self.open_chip: tuple[Tag, str] | None = None
         self.chosen: tuple[str, str] | None = None
         self._wanted: list[str | None] = []
@@ -62,16 +67,21 @@ class RulesPage:
         self.figures: dict[str, Decided] = {}
         self.tags: dict[str, list[tuple[str, str]]] = {}
 
-    def build(self) -> None:
+    async def build(self) -> None:
         """Draw the page."""
+        await asyncio.to_thread(self._read)
         with framed(self.place, "Rules", side=True) as aside:
             assert aside is not None
             self.head = Tag("div")
+            overview.draw(self.place.draft, self.figures, self._go)
             self._tools()
             self.composer = Tag("div")
             self.cards = Tag("div")
-            self.panel = Panel(self.place, aside, regrouped=self.present)
-        self._read()
+            self.cards.on("keydown.escape", self.close, args=[])
+            with aside:
+                self.cases.build()
+                self.panel = Panel(self.place, Tag("div"), regrouped=self.present)
+        ui.on("move_rule", lambda event: self._moved(**event.args))
         self._draw()
         self.present()
 
@@ -82,10 +92,12 @@ class RulesPage:
         self.lens = self.place.lens()
         self.figures = {one.rule: one for one in self.lens.decided(draft)}
         self.tags = telling.tags(draft)
+        self.cases = Cases(self)
 
     def present(self) -> None:
         """Show the effect of the draft as it is kept."""
         self.panel.show(self.place.draft, *self._effect(self.place.draft))
+        self.cases.show(self.place.draft)
 
     def _effect(self, draft: Draft) -> tuple[Effect, float]:
         began = time.perf_counter()
@@ -105,8 +117,10 @@ class RulesPage:
             self._switch("Which rules", kinds, "only")
             orders = [("", "in their order"), *((name, name) for name in ORDERS)]
             choice(orders, self.order, self._sort, aria_label="Sort the rules")
-            button("New rule", lambda: self._compose("new IF "))
-            button("Type an edit", lambda: self._compose(""))
+            groups = [("", "all together"), ("outcome", "grouped by outcome")]
+            choice(groups, "", self._group, aria_label="Group the rules")
+            button("New rule", lambda: self.compose("new IF "))
+            button("Type an edit", lambda: self.compose(""))
 
     def _switch(self, name: str, choices: Sequence[tuple[str, Any]], attribute: str) -> None:
         buttons: list[tuple[Tag, Any]] = []
@@ -126,9 +140,12 @@ class RulesPage:
         self.order = order
         self._draw()
 
+    def _group(self, group: str) -> None:
+        self.grouped = bool(group)
+        self._draw()
+
     def _find(self, text: str) -> None:
         self.search = text.lower()
-        self.at_once = AT_ONCE
         self._draw()
 
     def _title(self) -> None:
@@ -145,23 +162,68 @@ class RulesPage:
         self.editor, self.chosen = None, None
         self._title()
         self.cards.clear()
-        draft = self.place.draft
-        found = [(place, rule) for place, rule in enumerate(draft.rules, start=1) if self._is_wanted(rule)]
+        self.shown: dict[str, Card] = {}
+        self._headed = -1
+        with self.cards:
+            self.listed = Tag("div")
+            self.rest = Tag("div")
+            default(self)
+        self._show_more(AT_ONCE)
+
+    def _found(self) -> list[tuple[int, Rule]]:
+        """The rules that are asked for, with their places, as they are to be listed."""
+        found = [(place, rule) for place, rule in enumerate(self.place.draft.rules, start=1) if self._is_wanted(rule)]
         if self.order:
             found.sort(key=lambda pair: ORDERS[self.order](self.figures[pair[1].id]))
-        with self.cards:
-            for place, rule in found[: self.at_once]:
-                self._card(place, rule)
-            if len(found) > self.at_once:
-                more = len(found) - self.at_once
-                button(f"Show {min(more, AT_ONCE)} of {more} more", self._more)
+        if self.grouped:
+            found.sort(key=lambda pair: self._class(pair[1]))
+        return found
+
+    def _class(self, rule: Rule) -> int:
+        """The place of a rule's class; what says `model` comes last."""
+        classes = self.place.draft.schema.classes
+        top = rule.outcome.top(classes)
+        return len(classes) if top is None else classes.index(top)
+
+    def _show_more(self, more: int) -> None:
+        """Draw so many further cards behind those that stand."""
+        found, draft = self._found(), self.place.draft
+        with self.listed:
+            for place, rule in found[len(self.shown) : len(self.shown) + more]:
+                if self.grouped:
+                    self._heading(rule, found)
+                self.shown[rule.id] = card = Card(self, place, rule)
+                card.build()
+        self.rest.clear()
+        with self.rest:
+            left = len(found) - len(self.shown)
+            if left:
+                button(f"Show {min(left, AT_ONCE)} of {left} more", lambda: self._show_more(AT_ONCE))
             if not found and draft.rules.rules:
                 empty("No rule is like this.", "Another word finds others; All shows every rule.")
-            self._default()
 
-    def _more(self) -> None:
-        self.at_once += AT_ONCE
-        self._draw()
+    def _heading(self, rule: Rule, found: Sequence[tuple[int, Rule]]) -> None:
+        """Say which group begins, where one does."""
+        at = self._class(rule)
+        if self._headed == at:
+            return
+        self._headed = at
+        ours = [one for _, one in found if self._class(one) == at]
+        rows = sum(self.figures[one.id].covered for one in ours)
+        schema = self.place.draft.schema
+        with Tag("h2", look="re-group"):
+            if at < len(schema.classes):
+                outcome(schema, at)
+            else:
+                Tag("span", "left to the model")
+            Tag("span", f"{len(ours)} rules, {words.count(rows)} rows", "quiet small")
+
+    def _go(self, name: str) -> None:
+        """Bring a rule's card into view and the keyboard to it, drawn as far as needed."""
+        found = [rule.id for _, rule in self._found()]
+        if name in found:
+            self._show_more(max(0, found.index(name) + 1 - len(self.shown)))
+            focus_rule(name)
 
     def _is_wanted(self, rule: Rule) -> bool:
         if self.only == "edited" and not rule.asserted:
@@ -171,133 +233,40 @@ class RulesPage:
         said = f"{rule.id} {rule} {' '.join(map(words.clause, rule.clauses))}".lower()
         return all(word in said for word in self.search.split())
 
-    def _card(self, place: int, rule: Rule) -> None:
-        look = "re-card" if rule.enabled else "re-card off"
-        with Tag("article", look=look, data_rule=rule.id, aria_label=f"Rule {rule.id}") as card:
-            with Tag("div", look="re-rule"):
-                Tag("div", str(place), "place", title=rule.id)
-                with Tag("div", look="re-says"):
-                    self._sentence(rule, card)
-                    for text, kind in self.tags.get(rule.id, []):
-                        Tag("span", text, f"re-tag {kind}")
-            self._says(rule, card)
-            Tag("div", look="editor-place")
-
-    def _sentence(self, rule: Rule, card: Tag) -> None:
-        Tag("span", "IF", "word")
-        for number, one in enumerate(rule.clauses):
-            if number:
-                Tag("span", "AND", "word")
-            self._chip(rule, one, card)
-        add = button("+ clause", lambda: None, "re-chip add", aria_label=f"Add a clause to {rule.id}")
-        add.on("click", lambda: self._choose_feature(rule, card), args=[])
-        Tag("span", "THEN", "word")
-        self._outcome(rule, card)
-
-    def _chip(self, rule: Rule, one: Clause, card: Tag) -> None:
-        text = str(one) if self.formal else words.clause(one)
-        chip = button(text, lambda: None, "re-chip formal" if self.formal else "re-chip", aria_expanded="false")
-        if str(one) != text:
-            chip.put(title=str(one))
-        chip.on("click", lambda: self._open(rule, one, card, chip), args=[])
-
-    def _outcome(self, rule: Rule, card: Tag) -> None:
-        schema = self.place.draft.schema
-        top = rule.outcome.top(schema.classes)
-        if top is None:
-            text, look = "leave it to the model", "re-chip"
-        else:
-            place = schema.classes.index(top)
-            text, look = f"{words.shape(place)} {rule.outcome}", f"re-chip re-outcome c{words.colour(place)}"
-        button(text, lambda: self._act(rule, card, "then"), look, aria_label=f"Outcome of {rule.id}: {rule.outcome}")
-
-    def _acts(self, rule: Rule, card: Tag) -> None:
-        with Tag("div", look="re-acts"):
-            for text, verb in (
-                ("Up", "up"),
-                ("Down", "down"),
-                ("Copy", "duplicate"),
-                ("Disable" if rule.enabled else "Enable", "disable" if rule.enabled else "enable"),
-                ("Remove", "remove"),
-            ):
-                button(text, lambda verb=verb: self._act(rule, card, verb), "", aria_label=f"{text} {rule.id}")
-            if not rule.asserted:
-                button("Confirm", lambda: self._act(rule, card, "confirm"), "", aria_label=f"Confirm {rule.id}")
-
-    def _says(self, rule: Rule, card: Tag) -> None:
-        found = self.figures[rule.id]
-        rows = self.place.opened.table.rows
-        with Tag("div", look="re-figures"):
-            if not rule.enabled:
-                Tag("span", "disabled: its rows go to the rules below")
-                self._acts(rule, card)
-                return
-            share = found.covered / max(len(rows), 1)
-            top = rule.outcome.top(self.place.draft.schema.classes)
-            tint = "" if top is None else f"b{words.colour(self.place.draft.schema.classes.index(top))}"
-            bar(share, tint)
-            Tag("span", f"decides {words.count(found.covered)} rows ({words.share(share)})")
-            if found.agrees is not None:
-                Tag("span", f"model agrees on {words.share(found.agrees, 0)}")
-            why = telling.why(self.place.draft, rule)
-            if why:
-                Tag("span", f"why: {why}")
-            self._acts(rule, card)
-
-    def _default(self) -> None:
-        draft = self.place.draft
-        found = self.figures[""]
-        top = draft.rules.default.top(draft.schema.classes)
-        with Tag("article", look="re-card", aria_label="Default outcome"):
-            with Tag("div", look="re-rule"):
-                Tag("div", "", "place")
-                with Tag("div", look="re-says"):
-                    Tag("span", "OTHERWISE", "word")
-                    if top is not None:
-                        outcome(draft.schema, draft.schema.classes.index(top))
-            share = found.covered / max(len(self.place.opened.table.rows), 1)
-            with Tag("div", look="re-figures"):
-                bar(share)
-                Tag("span", f"decides {words.count(found.covered)} rows ({words.share(share)})")
-                if found.agrees is not None:
-                    Tag("span", f"model agrees on {words.share(found.agrees, 0)}")
-        telling.unexplained(draft)
-
     # --- editing ------------------------------------------------------------------------------------
 
-    def _room(self, card: Tag) -> Tag:
+    def _room(self, card: Card) -> Tag:
         """The place under a rule where an editor opens; any other one is closed."""
         self.close()
-        card.classes(add="chosen")
+        card.card.classes(add="chosen")
         self.open_card = card
-        found = list(card)[-1]
-        assert isinstance(found, Tag)
-        return found
+        return card.room
 
     def close(self) -> None:
         """Close what is open and show the draft's own effect again."""
         card, chip = self.open_card, self.open_chip
-        if card is not None and not card.is_deleted:
-            card.classes(remove="chosen")
-            list(card)[-1].clear()
-        if chip is not None and not chip[0].is_deleted:
+        self.open_card = self.open_chip = self.editor = None
+        if card is None or card.card.is_deleted:
+            return
+        card.card.classes(remove="chosen")
+        card.room.clear()
+        if chip is not None:
             chip[0].put(aria_expanded="false")
             chip[0].clear()
             chip[0].say(chip[1])
             ui.run_javascript(f"document.getElementById('c{chip[0].id}')?.focus()")
-        self.open_card = self.open_chip = None
-        if self.editor is not None:
-            self.editor = None
-            self.present()
+        else:
+            focus_rule(card.rule.id)
+        self.present()
 
-    def _open(self, rule: Rule, one: Clause, card: Tag, chip: Tag) -> None:
-        if self.chosen == (rule.id, str(one)) and self.editor is not None:
+    def open(self, card: Card, one: Clause, chip: Tag, text: str) -> None:
+        """Open a clause's editor under its rule; pressed again it closes."""
+        if self.chosen == (card.rule.id, str(one)) and self.editor is not None:
             self.close()
             return
         room = self._room(card)
-        self.chosen = (rule.id, str(one))
+        self.chosen = (card.rule.id, str(one))
         chip.put(aria_expanded="true")
-        text = str(one) if self.formal else words.clause(one)
         self.open_chip = (chip, text)
 
         def shown(new: str) -> None:
@@ -309,32 +278,51 @@ class RulesPage:
                     Tag("b", new)
 
         with room:
-            self.editor = ClauseEditor(self, rule, one, self.place.draft.schema.feature(one.feature), shown)
+            self.editor = ClauseEditor(self, card.rule, one, self.place.draft.schema.feature(one.feature), shown)
             self.editor.build()
 
-    def _choose_feature(self, rule: Rule, card: Tag) -> None:
+    def choose_feature(self, card: Card) -> None:
+        """Ask which feature a new clause is about; of many a search finds it."""
         room = self._room(card)
-        with room, Tag("div", look="re-editor"):
-            Tag("p", "Which feature?", "quiet")
-            with Tag("div", look="re-says"):
-                for feature in self.place.draft.schema.features:
-                    button(words.name(feature.name), lambda name=feature.name: self._add(rule, name, room), "re-chip")
-                button("Cancel", self.close, "re-button plain")
 
-    def _add(self, rule: Rule, name: str, room: Tag) -> None:
+        def offer(wanted: str) -> None:
+            found = [
+                one.name for one in self.place.draft.schema.features if wanted.lower() in words.name(one.name).lower()
+            ]
+            offered.clear()
+            with offered:
+                for name in found[:MOST_FEATURES]:
+                    button(words.name(name), lambda name=name: self._add(card, name, room), "re-chip")
+                if len(found) > MOST_FEATURES:
+                    Tag("span", f"{len(found) - MOST_FEATURES} more; search for them.", "quiet small")
+
+        with room, Tag("div", look="re-editor"):
+            with Tag("div", look="re-line"):
+                search = Field("search", "", offer, placeholder="Which feature?", aria_label="Which feature?")
+                button("Cancel", self.close, "re-button plain")
+            offered = Tag("div", look="re-says")
+        offer("")
+        search.focus()
+
+    def _add(self, card: Card, name: str, room: Tag) -> None:
         room.clear()
         with room:
-            self.editor = ClauseEditor(self, rule, None, self.place.draft.schema.feature(name))
+            self.editor = ClauseEditor(self, card.rule, None, self.place.draft.schema.feature(name))
             self.editor.build()
-        self.editor.shown = lambda text: None
 
-    def _act(self, rule: Rule, card: Tag, verb: str) -> None:
+    def act(self, card: Card, verb: str) -> None:
         """Ask why, and where it matters what then, before a whole rule is changed."""
         room = self._room(card)
         with room:
-            RuleAct(self, rule, verb).build()
+            RuleAct(self, card.rule, verb).build()
 
-    def _compose(self, text: str) -> None:
+    def _moved(self, rule: str, verb: str) -> None:
+        """Somebody pressed Alt and an arrow on a rule."""
+        if rule in self.shown and verb in ("up", "down"):
+            self.act(self.shown[rule], verb)
+
+    def compose(self, text: str) -> None:
+        """Let somebody type an edit."""
         self.close()
         self.composer.clear()
         with self.composer:
@@ -372,6 +360,7 @@ class RulesPage:
             # It was closed meanwhile: the draft's own effect stands there again.
             return
         self.panel.show(found.draft, found.effect, found.seconds, text)
+        self.cases.show(found.draft)
         if self.editor is not None:
             self.editor.tell(found.reach)
             self.editor.complain("; ".join(telling.new_warnings(self.place.draft, found.draft)))
@@ -395,5 +384,8 @@ class RulesPage:
                 ui.notify(str(problem), type="warning", multi_line=True)
             return False
         self.editor = None
+        # The page is drawn anew with the edit in it; the keyboard goes back to the rule that it was at.
+        at = "" if self.open_card is None else self.open_card.rule.id
+        ui.run_javascript(f"sessionStorage.setItem('rule', {json.dumps(at)})")
         ui.navigate.reload()
         return True

@@ -76,9 +76,9 @@ class Field(Tag):
             " if (to) document.getElementById(to).value = e.target.value; emit(e.target.value); }"
         )
 
-    def mirror(self, other: Field) -> None:
-        """Show what is chosen here in another field too."""
-        self.put(data_mirror=f"c{other.id}")
+    def mirror(self, other: Field | str) -> None:
+        """Show what is chosen here in another field too, given as it is or by its id in the page."""
+        self.put(data_mirror=other if isinstance(other, str) else f"c{other.id}")
 
     def fill(self, text: str) -> None:
         """Put a text in from here."""

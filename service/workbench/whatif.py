@@ -9,16 +9,24 @@ from typing import Any
 import numpy as np
 from nicegui import ui
 
+from ruleedit.errors import RuleEditError
 from ruleedit.feedback import feedback
 from ruleedit.impact import impact
 from ruleedit.local import ByRules, Change, Nearest, local_view
 from ruleedit.local.rules import by_rules
 from ruleedit.matching import Matrix, decide
-from ruleedit.rules import number_text
+from ruleedit.rules import Rule, number_text
 from ruleedit.schema import Feature
+from service.counterexamples import as_record
+from service.scoring import encode_records
 from service.workbench import words
+from service.workbench.editor import reason_field
 from service.workbench.frame import Place, framed
-from service.workbench.tags import Field, Tag, bar, button, choice, outcome
+from service.workbench.histogram import nice_step
+from service.workbench.tags import Field, Tag, bar, button, choice, link, outcome
+
+#: The route whose roles marking a counterexample needs.
+MARK = "POST /v1/rulesets/{ruleset}/counterexamples"
 
 
 def build(place: Place) -> None:
@@ -33,11 +41,12 @@ class WhatIf:
 
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.reason = ""
         asked = place.asked.get("row", "1")
         most = len(place.opened.table.rows)
         self.number = min(max(int(asked), 1), most) if asked.isdigit() else 1
         self._changes = 0
-        self.row: Matrix = place.opened.table.rows[self.number - 1].copy()
+        self.row: Matrix = self._case() if "case" in place.asked else place.opened.table.rows[self.number - 1].copy()
 
     def build(self) -> None:
         """Draw the row at the left and its decision at the right."""
@@ -53,6 +62,14 @@ class WhatIf:
             self.said = Tag("div", aria_live="polite")
         self._fill()
         ui.timer(0.01, self._decide, once=True)
+
+    def _case(self) -> Matrix:
+        """The row of the counterexample that the address asks for; the first of the table where it is gone."""
+        kept = self.place.workspace.counterexamples.of(self.place.record.id)["items"]
+        found = next((one["row"] for one in kept if one["id"] == self.place.asked["case"]), None)
+        if found is None:
+            return np.array(self.place.opened.table.rows[0])
+        return np.array(encode_records([found], self.place.draft.schema)[0])
 
     async def _pick(self, text: str) -> None:
         if text.isdigit() and 1 <= int(text) <= len(self.place.opened.table.rows):
@@ -74,11 +91,35 @@ class WhatIf:
         if feature.is_number:
             shown = "" if math.isnan(value) else number_text(value)
             step = "1" if feature.kind == "integer" else "any"
-            Field("number", shown, lambda text: self._set(at, text), id=f"re-f{at}", step=step)
+            with Tag("span", look="re-slid"):
+                slider = self._slider(at, feature, value)
+                box = Field("number", shown, lambda text: self._typed(at, text, slider), id=f"re-f{at}", step=step)
+                slider.mirror(f"re-f{at}")
+            box.put(style="width:14ch")
             return
         known = [(str(code), name) for name, code in feature.code_of.items()]
         here = "" if math.isnan(value) else f"{value:g}"
         choice([("", "– missing –"), *known], here, lambda text: self._set(at, text), id=f"re-f{at}")
+
+    async def _typed(self, at: int, text: str, slider: Field) -> None:
+        slider.fill(text)
+        await self._set(at, text)
+
+    def _slider(self, at: int, feature: Feature, value: float) -> Field:
+        """A slider over all but the farthest hundredth of a number's values, and the row's own."""
+        low, high = self._span(at, value)
+        step = nice_step(low, high, feature.kind == "integer")
+        low, high = step * math.floor(low / step), step * math.ceil(high / step)
+        shown = number_text(low if math.isnan(value) else value)
+        said = f"Slider of {words.name(feature.name)}"
+        return Field(
+            "range", shown, lambda text: self._set(at, text), look="", min=low, max=high, step=step, aria_label=said
+        )
+
+    def _span(self, at: int, value: float) -> tuple[float, float]:
+        edges = self.place.lens().feature(self.place.draft.schema.features[at].name).edges
+        values = [*edges, *([] if math.isnan(value) else [value])] or [0.0, 1.0]
+        return min(values), max(max(values), min(values) + 1e-9)
 
     async def _set(self, at: int, text: str) -> None:
         try:
@@ -113,6 +154,8 @@ class WhatIf:
                     Tag("p", f"{held} asks for it, and the model says so too.")
                 _shares(draft.schema, probabilities)
                 self._reason(place)
+                if place >= 0:
+                    Marking(self, draft.rules.rules[place]).build()
             with Tag("div", look="re-card"):
                 Tag("h2", "What fails for the others")
                 self._failing(by, final)
@@ -173,6 +216,55 @@ class WhatIf:
                 Tag("span", _missed(nearest))
 
 
+class Marking:
+    """Says that the rule that decides a row is wrong there: the row stands beside it as a counterexample."""
+
+    def __init__(self, page: WhatIf, rule: Rule) -> None:
+        self.page, self.rule = page, rule
+        classes = page.place.draft.schema.classes
+        own = rule.outcome.top(classes)
+        self.others = [(place, name) for place, name in enumerate(classes) if name != own]
+        self.outcome = self.others[0][1]
+
+    def build(self) -> None:
+        """Draw it where the caller stands."""
+        with Tag("details", look="re-text") as self.around:
+            Tag("summary", f"{self.rule.id} is wrong here…")
+            with Tag("div", look="re-line"):
+                Tag("span", "This row should be")
+                options = [(str(place), f"{words.shape(place)} {name}") for place, name in self.others]
+                choice(options, options[0][0], self._chosen, aria_label="The class that this row should get")
+                why = reason_field(self.page)
+                button("Mark as a counterexample", self.mark)
+            self.problem = Tag("p", "", "re-problem", role="alert")
+        why.on("keydown.enter", self.mark, args=[])
+
+    def _chosen(self, value: str) -> None:
+        self.outcome = self.page.place.draft.schema.classes[int(value)]
+
+    def mark(self) -> None:
+        """Keep it, and say where it stands."""
+        if not self.page.reason.strip():
+            self.problem.say("Say why: the reason stands in the history beside the counterexample.")
+            return
+        place = self.page.place
+        row = as_record(self.page.row, place.draft.schema)
+        try:
+            by = place.actor.acting(MARK)
+            place.workspace.counterexamples.mark(
+                place.record.id, self.rule.id, row, self.outcome, self.page.reason, by=by
+            )
+        except RuleEditError as problem:
+            self.problem.say(str(problem))
+            return
+        self.around.clear()
+        with self.around:
+            Tag("summary", "Marked")
+            with Tag("p", look="re-good", role="status"):
+                Tag("span", f"It stands as a counterexample to {self.rule.id}: every edit is measured by it. ")
+                link("To the rules", f"/r/{place.record.id}/rules")
+
+
 def _missed(nearest: Nearest) -> str:
     """Why the nearest rule of a class doesn't decide a row, in words."""
     held = f"{', '.join(nearest.held)} must not hold it" if nearest.held else ""
@@ -216,6 +308,6 @@ def _contributions(schema: Any, row: Matrix, parts: Matrix, own: int) -> None:
         feature, value = schema.features[at], float(parts[at])
         with Tag("div", look="re-flip"):
             Tag("span", f"{words.name(feature.name)} {words.cell(feature, float(row[at]))}")
-            bar(abs(value) / most, "b0" if value > 0 else "b1")
-            Tag("span", f"{value:+.3f}", "number")
+            bar(abs(value) / most, "for" if value > 0 else "against")
+            Tag("span", f"{'+' if value > 0 else '−'}{abs(value):.3f}", "number")
     Tag("p", f"and {float(parts[-1]):+.3f} for any row", "quiet small")

@@ -137,7 +137,7 @@ class Window:
     def open(self, path: str) -> Page:
         """Go to a page and wait until it answers."""
         self.page.goto(self.base + path)
-        self.page.wait_for_function("window.socket && window.socket.connected")
+        self.page.wait_for_function("window.socket && window.socket.connected && window.did_handshake")
         return self.page
 
     def shoot(self, name: str) -> None:
