@@ -178,7 +178,7 @@ def serving_app(app: FastAPI, **more: Any) -> Iterator[Api]:
             thread.join(30)
 
 
-def wait_ready(api: httpx.Client, seconds: float = 60) -> None:
+def wait_ready(api: httpx.Client, seconds: float = 180) -> None:
     """Wait until the service says that it is ready."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

@@ -27,6 +27,10 @@ class Tag(Element):
             if value is not None and value is not False:
                 self._props[key.rstrip("_").replace("_", "-")] = value
 
+    def _displayed_contents(self, *, only_visible: bool) -> list[Any]:
+        """What a simulated user of NiceGUI's sees of it."""
+        return [self._text, self._props.get("aria-label"), self._props.get("title"), self._props.get("placeholder")]
+
     def say(self, text: str) -> None:
         """Show another text."""
         self._text = text
