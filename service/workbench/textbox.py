@@ -35,6 +35,17 @@ KEYS = """
   }
 }
 """
+#: Puts a word in place of the unfinished one, in the browser: whoever types on meanwhile loses nothing.
+TAKE = """
+(e) => {
+  const option = e.currentTarget, box = document.getElementById(option.parentElement.dataset.box);
+  const from = Number(option.dataset.from), to = from + option.dataset.word.length;
+  box.value = box.value.slice(0, from) + option.dataset.word + box.value.slice(box.selectionStart).trimStart();
+  box.focus();
+  box.setSelectionRange(to, to);
+  box.dispatchEvent(new Event('input', {bubbles: true}));
+}
+"""
 
 
 @dataclass
@@ -65,6 +76,7 @@ class TextBox:
             aria_autocomplete="list", aria_controls=f"c{self.next.id}", aria_describedby=f"c{self.said.id}",
             data_list=f"c{self.next.id}",
         )  # fmt: skip
+        self.next.put(data_box=f"c{self.field.id}")
         report = "(e) => emit([e.target.value, e.target.selectionStart])"
         self.field.on("input", lambda event: self._typed(*event.args), js_handler=report, throttle=0.05)
         self.field.on("keydown", lambda: self.entered(), js_handler=KEYS, args=[])
@@ -111,21 +123,19 @@ class TextBox:
 
     def _suggest(self) -> None:
         """Offer words; those that stand there already stay, with the one that was chosen."""
-        words = self.offer(self.text[: self.caret])
-        if words == self._offered and len(list(self.next)) == len(words):
+        before = self.text[: self.caret]
+        words = self.offer(before)
+        offered = [completed(before, word) for word in words]
+        if offered == self._offered and len(list(self.next)) == len(words):
             return
-        self._offered = words
+        self._offered = offered
         self.next.clear()
         with self.next:
             for word in words:
+                done = completed(before, word)
+                start = len(done.rstrip(" ")) - len(word.rstrip(" "))
                 option = Tag("div", word, "re-chip small", role="option", aria_selected="false")
+                option.put(data_word=done[start:], data_from=start)
                 # The field keeps the keyboard while a word is pressed.
                 option.on("mousedown", js_handler="(e) => e.preventDefault()")
-                option.on("click", lambda word=word: self._take(word), args=[])
-
-    async def _take(self, word: str) -> None:
-        before, after = completed(self.text[: self.caret], word), self.text[self.caret :].lstrip()
-        self.field.fill(before + after)
-        self.caret = len(before)
-        self.focus()
-        await self._typed(before + after, len(before))
+                option.on("click", js_handler=TAKE)
