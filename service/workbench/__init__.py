@@ -27,6 +27,8 @@ from service.workspace import Opened, Workspace
 
 #: Seconds after which somebody who waits for a page is told why.
 PATIENCE = 1.0
+#: Seconds that a page has to be drawn: a busy machine is slow, not broken.
+LONGEST = 60.0
 #: The pages of a rule set by the end of their address.
 ROOMS: dict[str, Callable[[Place], Awaitable[None] | None]] = {
     "rules": lambda place: RulesPage(place).build(),
@@ -57,7 +59,7 @@ def install(app: FastAPI, settings: Settings) -> None:
     def ruleset_page(ruleset: str) -> RedirectResponse:
         return RedirectResponse(f"/r/{ruleset}/rules")
 
-    @ui.page("/r/{ruleset}/{room}")
+    @ui.page("/r/{ruleset}/{room}", response_timeout=LONGEST)
     async def room_page(request: Request, ruleset: str, room: str) -> None:
         actor = Actor.of(app, settings, request)
         build = ROOMS.get(room)

@@ -15,6 +15,7 @@ from service.exclusions import Exclusion, exclusions
 from service.scoring import encode_records
 from service.store.records import Counterexample
 from service.workbench import words
+from service.workbench.frame import Place
 from service.workbench.tags import Tag, button, link, outcome
 
 if TYPE_CHECKING:
@@ -116,3 +117,22 @@ class Cases:
             for one in lost:
                 text = f"A counterexample to {one.rule} is answered {said[one.id]} again: {one.reason}"
                 Tag("p", text, "re-note", role="status")
+
+
+def listed(place: Place) -> None:
+    """All counterexamples with who asked for them, when and why, the ones taken back included."""
+    found = place.workspace.counterexamples.of(place.record.id)["items"]
+    if not found:
+        return
+    schema = place.draft.schema
+    with Tag("article", look="re-card", aria_label="Counterexamples"):
+        Tag("h2", f"{len(found)} counterexample{'' if len(found) == 1 else 's'}")
+        for one in found:
+            with Tag("p"):
+                link(f"A row of {one['rule']}", f"/r/{one['ruleset']}/what-if?case={one['id']}")
+                Tag("span", " should be ")
+                outcome(schema, schema.classes.index(one["outcome"]))
+                Tag("span", f": {one['reason']}")
+                who = f" {one['author'] or 'nobody named'} · {one['created'][:16].replace('T', ' ')} UTC"
+                state = "answered as asked" if one["answered"] else f"the draft says {one['decided']}"
+                Tag("span", f"{who} · {'taken back' if one['withdrawn'] else state}", "quiet small")

@@ -8,8 +8,13 @@ from typing import Any
 from nicegui import ui
 
 from ruleedit.errors import RuleEditError
+<<<<<<< HEAD
 from service.workbench.frame import Place, framed
 from service.workbench.inforce import difference
+=======
+from service.workbench.cases import listed
+from service.workbench.frame import EDIT, Place, framed
+>>>>>>> 46a7f2e (Keep a picture of every page in CI, show counterexamples in the history, and give a page on a busy machine its time)
 from service.workbench.tags import Tag, button, choice, empty
 
 RESTORE = "POST /v1/rulesets/{ruleset}/restore"
@@ -27,6 +32,7 @@ def build(place: Place) -> None:
     with framed(place, "History"):
         Tag("h1", f"{len(steps)} step{'' if len(steps) == 1 else 's'}")
         Tag("p", "Nothing is ever taken out of the history: undo and restore are steps of their own.", "quiet")
+        listed(place)
         if not steps:
             empty("Nothing was edited yet.", "Each edit stands here with its reason and who made it.")
             return

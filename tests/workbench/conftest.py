@@ -143,6 +143,7 @@ class Window:
     def shoot(self, name: str) -> None:
         """Keep a picture where somebody asked for them."""
         if SHOTS:
+            Path(SHOTS).mkdir(parents=True, exist_ok=True)
             self.page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
 
 

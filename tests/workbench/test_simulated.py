@@ -20,7 +20,10 @@ from nicegui.functions.navigate import Navigate
 from nicegui.functions.notify import notify
 from nicegui.testing import User
 
+from ruleedit.matching import region_mask
+from ruleedit.regions import Region, rule_box
 from service.app import create_app
+from service.counterexamples import as_record
 from service.people import Person
 from service.workspace import Page, Workspace
 from tests.serving import local
@@ -147,6 +150,32 @@ def test_a_table_that_takes_long_to_read_is_waited_for_with_a_word(
         await user.should_see("The table is being read.")
         monkeypatch.setattr("service.workbench.PATIENCE", 60.0)
         await user.should_see("rules describe the model", retries=100)
+
+    stage.play(story)
+
+
+def test_a_counterexample_stands_at_its_rule_and_in_the_history(stage: Stage, ruleset: str) -> None:
+    """With who asked for what and why; taken back it stays in the history alone."""
+    opened = stage.workspace.open(ruleset)
+    rule = next(rule for rule in opened.draft.rules if rule.asserted)
+    held = region_mask(Region.of(rule_box(rule, opened.draft.schema)), opened.table.rows, opened.draft.schema)
+    row = as_record(opened.table.rows[held.argmax()], opened.draft.schema)
+    kept = stage.workspace.counterexamples
+    made = kept.mark(ruleset, rule.id, row, "deny", "too risky", by=ANA)
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{ruleset}/rules")
+        await user.should_see("0 of 1 answered as asked")
+        await user.should_see("too risky")
+        await user.open(f"/r/{ruleset}/what-if?case={made['id']}")
+        await user.should_see("is wrong here", retries=50)
+        await user.open(f"/r/{ruleset}/history")
+        await user.should_see("the draft says approve")
+        kept.withdraw(ruleset, made["id"], "no longer", by=ANA)
+        await user.open(f"/r/{ruleset}/history")
+        await user.should_see("taken back")
+        await user.open(f"/r/{ruleset}/rules")
+        await user.should_not_see("too risky")
 
     stage.play(story)
 
