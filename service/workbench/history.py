@@ -8,13 +8,9 @@ from typing import Any
 from nicegui import ui
 
 from ruleedit.errors import RuleEditError
-<<<<<<< HEAD
+from service.workbench.cases import listed
 from service.workbench.frame import Place, framed
 from service.workbench.inforce import difference
-=======
-from service.workbench.cases import listed
-from service.workbench.frame import EDIT, Place, framed
->>>>>>> 46a7f2e (Keep a picture of every page in CI, show counterexamples in the history, and give a page on a busy machine its time)
 from service.workbench.tags import Tag, button, choice, empty
 
 RESTORE = "POST /v1/rulesets/{ruleset}/restore"
