@@ -19,6 +19,8 @@ LOGGED = ("async", "sync", "off")
 PREFIX = "RULEEDIT_"
 #: What only our own tests read.
 TESTS = "RULEEDIT_TEST_"
+#: What the command line reads and the service doesn't.
+COMMANDS = ("RULEEDIT_DASK",)
 #: Signatures that nobody who only verifies could make: no shared secret, and never "none".
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
 _SWITCH = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
@@ -267,7 +269,7 @@ def from_environment(environ: Mapping[str, str], **chosen: Any) -> Settings:
     kinds = get_type_hints(Settings)
     given: dict[str, Any] = {}
     for variable, text in environ.items():
-        if not variable.startswith(PREFIX) or variable.startswith(TESTS):
+        if not variable.startswith(PREFIX) or variable.startswith(TESTS) or variable in COMMANDS:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in kinds:

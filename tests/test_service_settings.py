@@ -121,3 +121,8 @@ def test_what_is_this_machine() -> None:
     """Addresses and the one name."""
     assert all(map(is_loopback, ["127.0.0.1", "::1", "localhost", "127.9.9.9"]))
     assert not any(map(is_loopback, ["", "0.0.0.0", "::", "example.org", "10.0.0.1", "localhost.example.org"]))
+
+
+def test_a_variable_of_the_commands_is_no_concern_of_the_service() -> None:
+    """Whoever keeps a scheduler's address in the environment starts the service all the same."""
+    assert from_environment(FOLDER | {"RULEEDIT_DASK": "tcp://host:8786"}) == from_environment(FOLDER)

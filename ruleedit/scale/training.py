@@ -43,6 +43,8 @@ _NETWORK = re.compile(
 )
 #: So often it is looked, in seconds, whether all workers of a training are still there.
 WATCHED = 0.5
+#: A worker is lost that is missing so often in a row: a busy one may be told late of being there.
+MISSES = 3
 
 
 def infer_table_schema(table: Sequence[Piece], target: str, over: Over) -> Schema:
@@ -140,15 +142,16 @@ def _attempt(client: Client, parts: Sequence[Part], schema: Schema, given: Mappi
     with Connection(client.scheduler.address, set_as_default=False) as own, contextlib.redirect_stdout(io.StringIO()):
         thread = threading.Thread(target=_fit, args=(own, parts, schema, given, ended), daemon=True)
         thread.start()
-        while thread.is_alive() and before.items() <= _workers(client).items():
+        misses = 0
+        while thread.is_alive() and misses < MISSES:
             thread.join(WATCHED)
-        lost = not before.items() <= _workers(client).items()
+            misses = 0 if before.items() <= _workers(client).items() else misses + 1
     made = ended[0] if ended else None
     if isinstance(made, str):
         return made
     if isinstance(made, RuleEditError):
         raise made
-    if not lost:
+    if not misses:
         raise TrainingFailed(f"LightGBM couldn't train on these workers: {made}") from made
     client.restart_workers([address for address in before if address in _workers(client)], raise_for_error=False)
     client.wait_for_workers(1)

@@ -14,9 +14,10 @@ import pytest
 
 from ruleedit.batches import pieces
 from ruleedit.datasets import loans
-from ruleedit.errors import TargetError
+from ruleedit.errors import TargetError, TrainingFailed
 from ruleedit.modelfolder import load, save
 from ruleedit.models import TableModel, holdout_metrics
+from ruleedit.scale import training
 from ruleedit.scale.cluster import Spread, here
 from ruleedit.scale.extraction import answer_table
 from ruleedit.scale.training import boosted, held_out_figures, infer_table_schema, train_table
@@ -95,6 +96,17 @@ def test_a_training_begins_again_where_a_worker_is_killed(spread: Spread, tmp_pa
     assert killed
     assert text.count("\nTree=") == 150
     assert list(spread(pow, range(4), 2)) == [0, 1, 4, 9]
+
+
+def test_a_cluster_that_loses_workers_every_time_is_blamed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """After four trainings it is given up."""
+    tried: list[int] = []
+    monkeypatch.setattr(training, "_attempt", lambda *_: tried.append(1))
+    table, schema = pieces(in_files(LOANS, tmp_path / "t", 2)), infer_schema(LOANS, "decision")
+    codes = [np.zeros(2_000, dtype=np.int16)] * 2
+    with pytest.raises(TrainingFailed, match="workers were lost in each of 4 trainings"):
+        boosted(table, codes, np.ones(4_000, dtype=bool), schema, client=None, seed=0, trees=5)
+    assert len(tried) == 4
 
 
 def test_a_class_without_rows_and_rows_without_class_are_refused(spread: Spread, tmp_path: Path) -> None:
