@@ -99,7 +99,14 @@ class Setting:
 
 
 #: What a result depends on beside its libraries: its hash marks results of older code.
-CODE = ("ruleedit/retrain", "ruleedit/graft", "ruleedit/overlay.py", "ruleedit/training.py", "benchmarks/perturb.py")
+CODE = (
+    "ruleedit/surrogate",
+    "ruleedit/retrain",
+    "ruleedit/graft",
+    "ruleedit/overlay.py",
+    "ruleedit/training.py",
+    "benchmarks/perturb.py",
+)
 #: Where results are kept.
 RESULTS = Path(__file__).parent / "results" / "in_force.jsonl"
 
