@@ -215,7 +215,7 @@ def prepared(folder: Path, database: str = "", rulesets: int = 1) -> tuple[list[
         workspace.close()
 
 
-def ended(workspace: Workspace, job: str, seconds: float = 60) -> dict[str, Any]:
+def ended(workspace: Workspace, job: str, seconds: float = 300) -> dict[str, Any]:
     """The job once it has ended."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:

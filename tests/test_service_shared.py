@@ -39,7 +39,7 @@ from tests.databases import ENGINES, database
 from tests.serving import EDIT, ROW, TARGET, local, serving_app, small_table
 from tests.test_service_kills import ended
 
-WAIT = 20
+WAIT = 60
 #: Nobody looks by itself: a test looks when it is time to.
 STILL: dict[str, Any] = {"shared": True, "follow_seconds": 1e6, "lease_seconds": 1e6, "publish_seconds": 1e6}
 
