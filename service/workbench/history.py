@@ -93,7 +93,8 @@ class Compare:
             for which in ("old", "new"):
                 self._choice(which)
         self.said = Tag("div")
-        button("What do they decide differently?", self._decide)
+        with Tag("div", look="re-line"):
+            button("What do they decide differently?", self._decide)
         self.decided = Tag("div", aria_live="polite")
         self._show()
 

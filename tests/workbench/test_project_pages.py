@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from playwright.sync_api import Page, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
 from ruleedit.bundle import check
 from tests.workbench.conftest import Bench, Window
@@ -240,3 +241,40 @@ def test_two_revisions_stand_side_by_side_and_any_is_restored(window: Window, be
     assert now["content"] == undone["content"]
     steps = bench.api.get(f"/v1/rulesets/{ruleset}/history").json()["history"]
     assert [step["edit"].split()[0] for step in steps] == ["new", "undo", "disable", "restore"]
+
+
+def test_what_opens_is_as_usable_as_what_is_there(bench: Bench, chromium: Browser) -> None:
+    """The columns of a table, a distribution and a card: nothing serious for axe, dark, on a tablet; none too wide."""
+    ruleset = bench.ruleset()["id"]
+    window = Window(chromium, bench.base, width=820, dark=True)
+    page = window.open("/")
+    page.get_by_label("A table that is here already").select_option(index=1)
+    expect(page.get_by_role("article", name="Column age")).to_be_visible()
+    page.get_by_role("checkbox", name="age is sensitive").check()
+    looked_at(window, "review-dark")
+    page = window.open(f"/r/{ruleset}/rules")
+    page.get_by_role("button", name=re.compile("^Outcome of R2")).click()
+    page.get_by_label("Outcome", exact=True).select_option("shares")
+    expect(page.get_by_role("slider").first).to_be_visible()
+    looked_at(window, "distribution-dark")
+    page = window.open(f"/r/{ruleset}/export")
+    page.get_by_text("What only people know").click()
+    page.get_by_role("button", name="Show the model card").click()
+    expect(page.locator("iframe")).to_be_visible()
+    looked_at(window, "handover-dark")
+    assert (window.wrong, window.elsewhere) == ([], [])
+    window.page.close()
+
+
+def looked_at(window: Window, name: str) -> None:
+    """Have axe look at a page, and see that it needn't be scrolled sideways."""
+    window.page.wait_for_timeout(300)
+    window.shoot(name)
+    results = Axe().run(window.page).response["violations"]
+    serious = [
+        (one["id"], [node["html"][:150] for node in one["nodes"][:3]])
+        for one in results
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == [], name
+    assert window.page.evaluate("document.documentElement.scrollWidth") <= 820, name
