@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Table, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, bindparam, delete, insert, select, update
 
 from ruleedit import chain
 from ruleedit.schema import content_hash
@@ -41,6 +41,20 @@ TABLES: dict[type, Table] = {
     KeyRecord: tables.keys,
     Counterexample: tables.counterexamples,
 }
+
+
+#: The statements of every edit, written once: SQLAlchemy takes longer to write one than SQLite to run it.
+_SEAL, _KEEP = insert(tables.events), insert(tables.revisions)
+_LAST = select(tables.events).order_by(tables.events.c.sequence.desc()).limit(1)
+_SWAP = (
+    update(tables.rulesets)
+    .where(tables.rulesets.c.id == bindparam("of"), tables.rulesets.c.head == bindparam("expected"))
+    .values(head=bindparam("new"))
+)
+_PLACE = select(tables.revisions.c.place).where(
+    tables.revisions.c.ruleset == bindparam("of"), tables.revisions.c.revision == bindparam("expected")
+)
+_SEALED = tuple(field.name for field in fields(chain.Event))
 
 
 class Abandoned(Exception):
@@ -83,7 +97,7 @@ class Change:
             reason=why.text,
             payload={**happened.payload, **cited, **self._notice},
         )
-        self.connection.execute(insert(tables.events).values(**asdict(self.sealed)))
+        self.connection.execute(_SEAL, {name: getattr(self.sealed, name) for name in _SEALED})
 
     def keep_reply(self, asked: Asked, reply: Any) -> None:
         """Keep what is answered to a request with a key."""
@@ -121,12 +135,10 @@ class Change:
 
         Raises `Stale` where it isn't: of many writers from one revision exactly one succeeds.
         """
-        table, kept = tables.rulesets, tables.revisions
-        swap = update(table).where(table.c.id == ruleset, table.c.head == expected).values(head=made[-1].revision)
-        if self.connection.execute(swap).rowcount != 1:
+        wanted = {"of": ruleset, "expected": expected}
+        if self.connection.execute(_SWAP, wanted | {"new": made[-1].revision}).rowcount != 1:
             raise Stale(f"the rule set {ruleset!r} has been changed since that revision; read it again")
-        where = (kept.c.ruleset == ruleset, kept.c.revision == expected)
-        place = self.connection.execute(select(kept.c.place).where(*where)).scalar_one()
+        place = self.connection.execute(_PLACE, wanted).scalar_one()
         self._keep(ruleset, place + 1, made)
 
     def _keep(self, ruleset: str, place: int, made: Sequence[Revision]) -> None:
@@ -134,7 +146,7 @@ class Change:
             asdict(item) | {"ruleset": ruleset, "place": place + number, "created": self.moment}
             for number, item in enumerate(made)
         ]
-        self.connection.execute(insert(tables.revisions), rows)
+        self.connection.execute(_KEEP, rows)
 
     # --- releases -----------------------------------------------------------------------------
 
@@ -290,8 +302,7 @@ def begun_as(job: JobRecord) -> tuple[ColumnElement[bool], ...]:
 
 def last_event(connection: Connection) -> chain.Event | None:
     """The last event of the chain; None before the first one."""
-    table = tables.events
-    row = connection.execute(select(table).order_by(table.c.sequence.desc()).limit(1)).one_or_none()
+    row = connection.execute(_LAST).one_or_none()
     return None if row is None else chain.Event(**row._mapping)
 
 
