@@ -83,14 +83,14 @@ def test_many_rules_are_bettered_as_in_plain_numpy(seed: int) -> None:
 @FEW
 @given(seeds, costs, st.integers(0, 8))
 def test_a_list_is_swept_as_in_plain_numpy(seed: int, price: float, most: int) -> None:
-    """The same rules in the same order and the same default, and once more when what is settled is remembered."""
+    """The same rules in the same order and the same default, and again when what is settled is remembered."""
     data, draw = table_of(seed), np.random.default_rng(seed)
     found = list_of(data, draw)
-    for _ in range(2):
+    for room in (most, most, most + 4):
         other = Draftlist([Draft(rule.outcome, dict(rule.sets)) for rule in found.rules], found.default)
         before = [(rule.outcome, said(rule)) for rule in found.rules]
-        changed = sweep(found, data, price, most)
-        plain.sweep(other, data, price, most)
+        changed = sweep(found, data, price, room)
+        plain.sweep(other, data, price, room)
         after = [(rule.outcome, said(rule)) for rule in found.rules]
         assert after == [(rule.outcome, said(rule)) for rule in other.rules]
         assert found.default == other.default

@@ -140,6 +140,18 @@ def test_a_sweep_adds_the_condition_that_lacks() -> None:
         assert (found.hits(data) == len(data)) == is_exact
 
 
+def test_a_settled_rule_is_looked_at_again_where_there_is_more_room() -> None:
+    """What was the best within one clause isn't within two."""
+    data = binned(SIMPLE)
+    cooks = np.zeros(data.bins[place(data, "job")].size, dtype=bool)
+    cooks[1] = True
+    found = Draftlist([Draft(2, {place(data, "job"): cooks})], 0)
+    sweep(found, data, 1.0, 1)
+    assert found.hits(data) < len(data)
+    assert sweep(found, data, 1.0, 2)
+    assert found.hits(data) == len(data)
+
+
 def test_a_rule_not_worth_its_clauses_goes() -> None:
     """At a price above what it wins a rule is dropped."""
     data = binned(SIMPLE)
