@@ -26,6 +26,8 @@ MAKE, PILOT = "POST /v1/releases", "POST /v1/rulesets/{ruleset}/pilots"
 #: The modes whose effect nobody knows before they are tried.
 PILOTED = ("overlay-soft", "retrain")
 UNKNOWN = "not known until run"
+#: The words, the step and the look of the button that takes back a proposal or an approval.
+WITHDRAW = ("Withdraw", "withdraw", "re-button")
 #: Mode, its name, what it is, how soon it answers.
 MODES = (
     ("overlay-hard", "Overlay", "Rules after the model; takes effect at once, and is as easily taken back."),
@@ -285,7 +287,9 @@ class Releases:
         if state == "active":
             return [("Roll back", "roll_back", "re-button")]
         if state == "proposed":
-            return [("Approve", "approve", "re-button first"), ("Reject", "reject", "re-button")]
+            return [("Approve", "approve", "re-button first"), ("Reject", "reject", "re-button"), WITHDRAW]
+        if state == "approved":
+            return [("Activate", "activate", "re-button first"), WITHDRAW]
         if self.place.actor.settings.approval and state == "draft":
             return [("Propose", "propose", "re-button first")]
         return [("Activate", "activate", "re-button first")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
@@ -148,6 +149,51 @@ def test_a_retraining_is_tried_on_some_rows_and_then_shows_its_curve(window: Win
     expect(article.get_by_role("row", name=re.compile("^flips outside"))).to_contain_text(
         f"{100 * report['outside']['flips']:.2f}%"
     )
+
+
+def test_a_retraining_that_is_cancelled_makes_nothing(window: Window, bench: Bench) -> None:
+    """Cancel is pressed once rounds are seen; the page says that nothing was made, and nothing was."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age between 27 and 30 AND income >= 30000 THEN approve")
+    before = bench.api.get("/v1/releases").json()["items"]
+    page = window.open(f"/r/{ruleset}/in-force")
+    page.get_by_role("radio", name=re.compile("^Retrain")).click()
+    # The strategy of the most rounds: each is one training, and the job looks up after each.
+    page.get_by_label("A retraining learns by").select_option("greedy")
+    settle(page)
+    page.get_by_role("button", name="Make the release").click()
+    expect(page.locator(".re-course table").first).to_be_attached(timeout=90_000)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_role("alert").filter(has_text="Cancelled; nothing was made.")).to_be_visible(timeout=90_000)
+    expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+    assert bench.api.get("/v1/jobs").json()["items"][0]["state"] == "cancelled"
+    assert bench.api.get("/v1/releases").json()["items"] == before
+
+
+@pytest.mark.parametrize("state", ["proposed", "approved"])
+def test_what_was_asked_for_or_approved_is_withdrawn_with_a_reason(window: Window, bench: Bench, state: str) -> None:
+    """Without a reason nothing happens; with one the release is a draft again, and the record says why."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 40 THEN deny")
+    release = bench.api.released(ruleset, f"once-{state}")
+    steps = {"proposed": ["propose"], "approved": ["propose", "approve"]}[state]
+    for step in steps:
+        asked = {"reason": "asked for"} | ({"author": "ada"} if step == "approve" else {})
+        assert bench.api.post(f"/v1/releases/{release}/{step}", json=asked).status_code == 200
+    page = window.open(f"/r/{ruleset}/in-force")
+    article = page.get_by_role("article", name=f"Release {release}")
+    expect(article.get_by_text(state, exact=True)).to_be_visible()
+    article.get_by_role("button", name="Withdraw").click()
+    expect(page.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+    assert bench.api.get(f"/v1/releases/{release}").json()["state"] == state
+    page.get_by_label("Reason for this edit").fill("decided on too early")
+    settle(page)
+    article.get_by_role("button", name="Withdraw").click()
+    expect(article.get_by_text("draft", exact=True)).to_be_visible()
+    expect(article.get_by_role("button", name="Withdraw")).to_have_count(0)
+    assert bench.api.get(f"/v1/releases/{release}").json()["approved_by"] is None
+    event = bench.api.get("/v1/audit").json()["items"][0]
+    assert (event["action"], event["reason"]) == ("take back release", "decided on too early")
 
 
 def test_an_outcome_becomes_a_distribution_by_sliders(window: Window, bench: Bench) -> None:
