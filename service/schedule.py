@@ -31,8 +31,9 @@ class Schedule:
         self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, where there is something to do: a thread without a chore would ask for one all the time."""
+        if self._chores:
+            self._thread.start()
 
     def close(self) -> None:
         """Stop, and wait for the chore at hand."""
@@ -47,7 +48,7 @@ class Schedule:
                 if time.monotonic() >= due[number] and not self._closing.is_set():
                     run(chore)
                     due[number] = time.monotonic() + chore.seconds
-            self._closing.wait(max(0.0, min(due, default=1.0) - time.monotonic()))
+            self._closing.wait(max(0.0, min(due) - time.monotonic()))
 
 
 def run(chore: Chore) -> None:

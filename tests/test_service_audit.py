@@ -362,3 +362,11 @@ def test_a_chore_that_crashes_goes_to_the_log(caplog: pytest.LogCaptureFixture) 
 def test_a_schedule_that_never_began_can_be_closed() -> None:
     """As where a start failed."""
     Schedule([]).close()
+
+
+def test_a_schedule_without_chores_takes_no_processor_time() -> None:
+    """It has no thread: one that had nothing to wait for kept a processor busy for as long as the service ran."""
+    schedule = Schedule([])
+    schedule.start()
+    assert not schedule._thread.is_alive()
+    schedule.close()
