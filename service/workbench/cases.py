@@ -16,7 +16,7 @@ from service.scoring import encode_records
 from service.store.records import Counterexample
 from service.workbench import words
 from service.workbench.frame import Place
-from service.workbench.tags import Tag, button, link, outcome
+from service.workbench.tags import Tag, button, drawn, link, outcome
 
 if TYPE_CHECKING:
     from service.workbench.rules import RulesPage
@@ -110,13 +110,14 @@ class Cases:
         said = self.answers.by(draft)
         right = sum(said[one.id] == one.outcome for one in self.answers.found)
         lost = [one for one in self.answers.found if said[one.id] != one.outcome == self.kept[one.id]]
-        self.summary.clear()
-        with self.summary:
+        with self.summary.again():
             every = len(self.answers.found)
-            Tag("p", f"Counterexamples: {right} of {every} answered as asked", "re-good" if right == every else "quiet")
+            drawn(
+                "p", f"Counterexamples: {right} of {every} answered as asked", "re-good" if right == every else "quiet"
+            )
             for one in lost:
                 text = f"A counterexample to {one.rule} is answered {said[one.id]} again: {one.reason}"
-                Tag("p", text, "re-note", role="status")
+                drawn("p", text, "re-note", role="status")
 
 
 def listed(place: Place) -> None:

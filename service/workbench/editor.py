@@ -13,7 +13,7 @@ from service.workbench import words
 from service.workbench.completion import completions
 from service.workbench.frame import Place
 from service.workbench.histogram import Histogram, legend, nice_step
-from service.workbench.tags import Field, Tag, bar, button, choice
+from service.workbench.tags import Field, Tag, bar, button, choice, drawn
 from service.workbench.textbox import TextBox
 from service.workbench.wrong import Wrong, read_clause
 
@@ -345,20 +345,19 @@ class ClauseEditor:
 
     def tell(self, found: Reach | None) -> None:
         """Say how many rows come in and go out, and what the model answers there."""
-        self.told.clear()
         schema = self.page.place.draft.schema
-        with self.told:
+        with self.told.again():
             for said, rows, outcomes in _reached(found):
-                Tag("div", words.count(rows), "re-big")
-                Tag("div", said)
+                drawn("div", words.count(rows), "re-big")
+                drawn("div", said)
                 parts = [
                     f"{words.share(count / rows, 0)} {words.shape(place)} {schema.classes[place]}"
                     for place, count in sorted(enumerate(outcomes), key=lambda pair: -pair[1])[:3]
                     if count
                 ]
-                Tag("div", f"model now: {', '.join(parts)}", "quiet")
+                drawn("div", f"model now: {', '.join(parts)}", "quiet")
             if not _reached(found):
-                Tag("p", "Change the value to see which rows come in or go out.", "quiet")
+                drawn("p", "Change the value to see which rows come in or go out.", "quiet")
 
     def complain(self, text: str) -> None:
         """Say beside the clause what is wrong; an empty text takes it back."""

@@ -15,7 +15,7 @@ from ruleedit.matching import Mask
 from service.insight import Effect, groupable
 from service.workbench import words
 from service.workbench.frame import Place
-from service.workbench.tags import Tag, bar, button, choice, empty, link, outcome
+from service.workbench.tags import Tag, bar, button, choice, drawn, empty, link, outcome
 
 #: More warnings are read by nobody; the furthest behind comes first.
 MOST_WARNINGS = 3
@@ -42,13 +42,12 @@ class Panel:
 
     def show(self, draft: Draft, found: Effect, seconds: float, trying: str = "") -> None:
         """Show the effect of a draft, of the one that is being tried where there is one."""
-        self.column.clear()
-        with self.column:
-            with Tag("div", look="re-line", style="justify-content:space-between"):
-                Tag("h2", "Impact of this edit" if trying else "Impact of this draft")
-                Tag("span", f"all {words.count(found.glance.rows)} rows · {1000 * seconds:.0f} ms", "quiet small")
+        with self.column.again():
+            with drawn("div", look="re-line", style="justify-content:space-between"):
+                drawn("h2", "Impact of this edit" if trying else "Impact of this draft")
+                drawn("span", f"all {words.count(found.glance.rows)} rows · {1000 * seconds:.0f} ms", "quiet small")
             if trying:
-                Tag("p", trying, "formal quiet")
+                drawn("p", trying, "formal quiet")
             _changes(draft, found)
             _quality(draft, found)
             self._groups(draft, found)
@@ -59,12 +58,12 @@ class Panel:
         self._behind(draft, found, place)
         if not self.known:
             return
-        Tag("h2", "By group")
-        with Tag("div", look="re-line"):
-            Tag("span", "share of")
+        drawn("h2", "By group")
+        with drawn("div", look="re-line"):
+            drawn("span", "share of")
             classes = [(str(at), f"{words.shape(at)} {name}") for at, name in enumerate(draft.schema.classes)]
             self._choice("outcome", "Outcome whose share is compared", classes, str(place))
-            Tag("span", "by")
+            drawn("span", "by")
             features = [(name, words.name(name)) for name in self.known]
             self._choice("by", "Feature whose groups are compared", features, str(self.by))
         _group_table(found.groups.get(str(self.by), ()), place, self.fairness.least_ratio)
@@ -97,56 +96,56 @@ class Panel:
 
 def _changes(draft: Draft, found: Effect) -> None:
     glance = found.glance
-    with Tag("div", aria_live="polite"):
-        Tag("span", words.count(glance.changed), "re-big")
-        Tag("span", f" decisions change ({words.share(glance.changed / max(glance.rows, 1))})")
+    with drawn("div", aria_live="polite"):
+        drawn("span", words.count(glance.changed), "re-big")
+        drawn("span", f" decisions change ({words.share(glance.changed / max(glance.rows, 1))})")
     most = max(glance.flips.values(), default=1)
     for (old, new), count in sorted(glance.flips.items(), key=lambda pair: -pair[1])[:6]:
         before, after = draft.schema.classes.index(old), draft.schema.classes.index(new)
-        with Tag("div", look="re-flip"):
-            with Tag("span"):
+        with drawn("div", look="re-flip"):
+            with drawn("span"):
                 outcome(draft.schema, before)
-                Tag("span", " → ")
+                drawn("span", " → ")
                 outcome(draft.schema, after)
             bar(count / most, f"b{words.colour(after)}")
-            Tag("span", words.count(count), "number")
+            drawn("span", words.count(count), "number")
     if glance.changed_by_assertion:
         said = (
             f"{words.count(glance.changed_by_assertion)} of them because the model did not follow its own rules there"
         )
-        Tag("p", said, "quiet small")
+        drawn("p", said, "quiet small")
     if glance.undecided:
         said = f"{words.count(glance.undecided)} rows lie in conflicts that nobody has settled."
-        Tag("p", said, "re-note", role="status")
+        drawn("p", said, "re-note", role="status")
 
 
 def _quality(draft: Draft, found: Effect) -> None:
-    with Tag("table", look="re-table", style="margin-top:8px"):
-        with Tag("thead"), Tag("tr"):
+    with drawn("table", look="re-table", style="margin-top:8px"):
+        with drawn("thead"), drawn("tr"):
             for head, look in (("", ""), ("model", "number"), ("draft", "number"), ("change", "number")):
-                Tag("th", head, look, scope="col")
-        with Tag("tbody"):
+                drawn("th", head, look, scope="col")
+        with drawn("tbody"):
             for place, (before, after) in enumerate(found.shares[:8]):
-                with Tag("tr"):
-                    with Tag("td"):
+                with drawn("tr"):
+                    with drawn("td"):
                         outcome(draft.schema, place)
                     _cells(words.share(before), words.share(after), f"{100 * (after - before):+.1f}")
             if found.f1 is not None:
-                with Tag("tr"):
-                    Tag("td", "F1, all rows")
+                with drawn("tr"):
+                    drawn("td", "F1, all rows")
                     _cells(*(f"{one:.3f}" for one in found.f1), _signed(*found.f1))
             if found.calibration is not None:
                 told = "How far the probabilities are from the share of right answers, over ten bins"
-                with Tag("tr"):
-                    Tag("td", "Calibration error", title=told)
+                with drawn("tr"):
+                    drawn("td", "Calibration error", title=told)
                     _cells(*(f"{one:.3f}" for one in found.calibration), _signed(*found.calibration))
             if found.honoured is not None:
-                with Tag("tr"):
-                    Tag("td", "Edits honoured")
+                with drawn("tr"):
+                    drawn("td", "Edits honoured")
                     _cells(words.share(found.honoured, 0), "100%", f"{100 * (1 - found.honoured):+.0f}")
     if found.f1 is not None and found.f1[1] < found.f1[0] - 0.0005 and found.glance.changed:
         said = f"Against the recorded {words.name(draft.schema.target)} the whole gets worse: F1 falls from "
-        Tag("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
+        drawn("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
 
 
 def _signed(before: float, after: float) -> str:
@@ -157,22 +156,24 @@ def _signed(before: float, after: float) -> str:
 
 def _cells(*texts: str) -> None:
     for text in texts:
-        Tag("td", text, "number")
+        drawn("td", text, "number")
 
 
 def _group_table(groups: tuple[Group, ...], place: int, least: float) -> None:
-    with Tag("table", look="re-table"):
-        with Tag("thead"), Tag("tr"):
-            Tag("th", "", scope="col")
+    with drawn("table", look="re-table"):
+        with drawn("thead"), drawn("tr"):
+            drawn("th", "", scope="col")
             for head in ("n", "model", "draft", "ratio"):
-                Tag("th", head, "number", scope="col")
-        with Tag("tbody"):
+                drawn("th", head, "number", scope="col")
+        with drawn("tbody"):
             for group, (_, ratio) in zip(groups, ratios(groups, place), strict=True):
                 low = ratio < least and group.value is not None
-                with Tag("tr"):
-                    Tag("td", "missing" if group.value is None else group.value, "quiet" if group.value is None else "")
+                with drawn("tr"):
+                    drawn(
+                        "td", "missing" if group.value is None else group.value, "quiet" if group.value is None else ""
+                    )
                     _cells(words.count(group.rows), words.share(group.before[place]), words.share(group.after[place]))
-                    Tag("td", f"{ratio:.2f}{' (low)' if low else ''}", "number care" if low else "number")
+                    drawn("td", f"{ratio:.2f}{' (low)' if low else ''}", "number care" if low else "number")
 
 
 def _warning(place: Place, draft: Draft, found: Effect, one: Behind, grouping: Grouping) -> None:
@@ -182,11 +183,11 @@ def _warning(place: Place, draft: Draft, found: Effect, one: Behind, grouping: G
     own = bool((changed & inside).any())
     concerned = changed & inside if own else changed & ~inside
     count = words.count(int(concerned.sum()))
-    with Tag("div", look="re-note", role="status"):
-        Tag("b", f"{words.name(one.group.column)} {one.group.value} falls behind: ")
+    with drawn("div", look="re-note", role="status"):
+        drawn("b", f"{words.name(one.group.column)} {one.group.value} falls behind: ")
         fell = f"{one.after:.2f} of the best group's rate of {one.outcome} (was {one.before:.2f})"
-        Tag("span", f"{fell}, below the {one.least:g} set for this project. ")
-        Tag("span", f"{count} of its rows change. " if own else f"None of its rows change; {count} of others do. ")
+        drawn("span", f"{fell}, below the {one.least:g} set for this project. ")
+        drawn("span", f"{count} of its rows change. " if own else f"None of its rows change; {count} of others do. ")
         said = f"Rows of {words.name(one.group.column)} {one.group.value}" if own else "Rows of the other groups"
         button("Show them", lambda: _rows(place, draft, concerned, said), "re-button plain", aria_haspopup="dialog")
 

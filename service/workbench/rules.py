@@ -24,7 +24,7 @@ from service.workbench.composer import Composer
 from service.workbench.editor import ClauseEditor
 from service.workbench.frame import EDIT, Place, focus_rule, framed
 from service.workbench.impact import Panel
-from service.workbench.tags import Field, Tag, button, choice, empty, outcome
+from service.workbench.tags import Field, Tag, button, choice, drawn, empty, outcome
 
 #: So many rules are drawn at once; the others come on request, or by the search.
 AT_ONCE = 40
@@ -270,12 +270,11 @@ class RulesPage:
         self.open_chip = (chip, text)
 
         def shown(new: str) -> None:
-            chip.clear()
             chip.say("" if new else text)
-            if new:
-                with chip:
-                    Tag("s", text)
-                    Tag("b", new)
+            with chip.again():
+                if new:
+                    drawn("s", text)
+                    drawn("b", new)
 
         with room:
             self.editor = ClauseEditor(self, card.rule, one, self.place.draft.schema.feature(one.feature), shown)
