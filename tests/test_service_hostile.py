@@ -351,7 +351,9 @@ def test_nothing_of_this_machine_is_in_an_answer(api: Api, made: Made) -> None:
         *(api.get(f"{ruleset}/export", params={"format": form}) for form in ("json", "csv", "html", "python", "sql")),
     ]  # fmt: skip
     for response in asked:
-        assert leaks(response) == [], response.request.url
+        # An export as SQL is one, as the description's example of it is.
+        ours = {"SELECT "} if "openapi" in response.request.url.path else set()
+        assert set(leaks(response)) <= ours, response.request.url
 
 
 def test_limits_of_rules_answer_quickly(api: Api, made: Made) -> None:

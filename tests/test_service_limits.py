@@ -508,6 +508,7 @@ def test_the_example_is_made_once(tmp_path: Path) -> None:
     """A second start finds it in service and makes nothing."""
     workspace = Workspace(local(tmp_path, demo=True))
     try:
+        workspace.start()
         watch = Watch(lambda done, of: None, 1.0)
         demo.prepare(workspace, watch)
         workspace.check_ready()

@@ -97,7 +97,8 @@ def of_version(where: Path | str, version: str, rows: Rows) -> Rows:
             if table.name in older.tables:
                 columns = [column for column in older.tables[table.name].c if column.name != "number"]
                 held[table.name] = [{column.name: row[column.name] for column in columns} for row in rows[table.name]]
-                connection.execute(insert(table), held[table.name])
+                if held[table.name]:
+                    connection.execute(insert(table), held[table.name])
     fresh.close()
     return held
 
@@ -109,7 +110,8 @@ def test_what_an_older_version_kept_is_there_and_served(version: str, engine: st
 
     Only a rule set's head moves, with the edit that follows.
     """
-    assert all(kept.rows.values()), [name for name, rows in kept.rows.items() if not rows]
+    # Who is at work is nothing that is kept: the service was stopped.
+    assert {name for name, rows in kept.rows.items() if not rows} == {"processes"}
     folder = tmp_path / "data"
     shutil.copytree(kept.folder, folder, ignore=shutil.ignore_patterns("ruleedit.db*", "lock"))
     with database(engine, tmp_path) as given:

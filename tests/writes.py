@@ -151,13 +151,19 @@ def activating(api: Api, made: Made) -> Write:
     return Write(f"/v1/releases/{idle}/activate", {"json": {"reason": "test"}})
 
 
+#: The releases on trial, by service and kind of trial: to look for them among all would take a request for each.
+BEGUN: dict[str, set[str]] = {}
+
+
 def trying(kind: str, *, end: bool = False) -> Prepare:
     """Try the release that isn't in service, or end that; whatever was on trial before is not any more."""
 
     def prepare(api: Api, made: Made) -> Write:
         idle = activating(api, made).path.split("/")[3]
-        for item in releases(api):
-            api.post(f"/v1/releases/{item['id']}/{kind}/end", json={"reason": "test"})
+        begun = BEGUN.setdefault(f"{api.base_url} {kind}", set())
+        while begun:
+            api.post(f"/v1/releases/{begun.pop()}/{kind}/end", json={"reason": "test"})
+        begun.add(idle)
         body = {"reason": "test"} | ({"share": 0.5} if kind == "canary" else {})
         begin = Write(f"/v1/releases/{idle}/{kind}", {"json": body})
         if not end:

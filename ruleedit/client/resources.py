@@ -158,6 +158,14 @@ class Datasets:
         # Read once: a further try sends the same bytes again.
         return Dataset.of(self._transport.post("/v1/datasets", files={"file": (file, content)}, data=data))
 
+    def review(self, dataset: str, target: str, **more: Any) -> Mapping[str, Any]:
+        """A schema of a data set before it is trained on, and what is wrong with it, column by column.
+
+        ``more`` as in the API: features, missing_tokens. Its ``schema`` is what `Models.train` takes.
+        """
+        found: Mapping[str, Any] = self._transport.post(f"/v1/datasets/{dataset}/schema", {"target": target, **more})
+        return found
+
     def get(self, dataset: str) -> Dataset:
         """A data set by its id."""
         return Dataset.of(self._transport.get(f"/v1/datasets/{dataset}"))
