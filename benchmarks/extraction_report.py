@@ -199,12 +199,13 @@ def draw(given: Sequence[Seen], path: Path) -> None:
                 axis.errorbar(clauses, fidelity, yerr=error, label=learner, elinewidth=0.7, **shape)
         axis.set_title(table, fontsize=9)
         axis.set_xscale("log", base=2)
+        axis.set_xticks([BUDGETS[0] // 2, *BUDGETS], labels=[BUDGETS[0] // 2, *BUDGETS])
         axis.tick_params(labelsize=7)
     handles = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=5, fontsize=8, frameon=False)
-    figure.supxlabel("clauses", fontsize=9, y=0.1)
+    figure.supxlabel("clauses", fontsize=9, y=0.05)
     figure.supylabel("agreement with the model on held-out rows", fontsize=9)
-    figure.tight_layout(rect=(0.01, 0.11, 1, 1))
+    figure.tight_layout(rect=(0.01, 0.06, 1, 1))
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
