@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from ruleedit.bundle import check
+from service.demo import GROUPS
 from tests.workbench.conftest import Bench, Window
 
 #: Grants to men alone whoever is young.
@@ -218,8 +219,10 @@ def test_an_outcome_becomes_a_distribution_by_sliders(window: Window, bench: Ben
 
 def test_a_release_is_handed_to_the_auditor(window: Window, bench: Bench, tmp_path: Path) -> None:
     """The bundle checks itself against the head that the page shows; the card says what was typed, and runs nothing."""
-    ruleset = bench.ruleset()["id"]
-    page = window.open(f"/r/{ruleset}/export")
+    ruleset = bench.ruleset()
+    marked = GROUPS.to_json() | {"reason": "as the example has them"}
+    assert bench.api.post(f"/v1/models/{ruleset['model']}/groups", json=marked).status_code == 200
+    page = window.open(f"/r/{ruleset['id']}/export")
     page.get_by_text("What only people know").click()
     page.get_by_label("Purpose").fill("Granting loans <img src=x onerror=window.hurt=1>")
     settle(page)
