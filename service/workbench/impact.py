@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 from nicegui import ui
 
 from ruleedit.drafts import Draft
@@ -19,6 +20,8 @@ from service.workbench.tags import Tag, bar, button, choice, drawn, empty, link,
 
 #: More warnings are read by nobody; the furthest behind comes first.
 MOST_WARNINGS = 3
+#: Cells of the confusion: all of two classes.
+MOST_CELLS = 8
 #: So many changed rows are shown, and so many of their columns at first sight.
 SHOWN_ROWS = 50
 
@@ -50,6 +53,7 @@ class Panel:
                 drawn("p", trying, "formal quiet")
             _changes(draft, found)
             _quality(draft, found)
+            _confusion(draft, found)
             self._groups(draft, found)
             _sample(self.place, draft, found)
 
@@ -146,6 +150,26 @@ def _quality(draft: Draft, found: Effect) -> None:
     if found.f1 is not None and found.f1[1] < found.f1[0] - 0.0005 and found.glance.changed:
         said = f"Against the recorded {words.name(draft.schema.target)} the whole gets worse: F1 falls from "
         drawn("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
+
+
+def _confusion(draft: Draft, found: Effect) -> None:
+    """Rows by what is recorded and what is decided; of many classes the cells that change most."""
+    before, after = found.glance.confusion_before, found.glance.confusion_after
+    if before is None or after is None:
+        return
+    most = np.argsort(-np.abs(after - before), axis=None, kind="stable")[:MOST_CELLS]
+    with drawn("table", look="re-table", aria_label="Recorded and decided"):
+        with drawn("thead"), drawn("tr"):
+            for head, look in (("recorded", ""), ("decided", ""), ("model", "number"), ("draft", "number")):
+                drawn("th", head, look, scope="col")
+        with drawn("tbody"):
+            for cell in sorted(most.tolist()):
+                with drawn("tr"):
+                    places = divmod(cell, len(before))
+                    for place in places:
+                        with drawn("td"):
+                            outcome(draft.schema, place)
+                    _cells(words.count(int(before[places])), words.count(int(after[places])))
 
 
 def _signed(before: float, after: float) -> str:

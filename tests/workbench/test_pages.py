@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -157,6 +158,21 @@ def test_a_conflict_is_settled_by_a_button(window: Window, bench: Bench) -> None
         page.get_by_role("button", name="The earlier rule wins").click()
     expect(page.get_by_role("heading", name="0 conflicts to settle")).to_be_visible()
     assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["open_conflicts"] == []
+
+
+def test_the_confusion_stands_beside_the_impact(window: Window, bench: Bench) -> None:
+    """Every row is in one cell of recorded and decided, before and after; what moves is what changes."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 45 THEN approve")
+    aside = window.open(f"/r/{ruleset}/rules").locator("aside")
+    cells = aside.get_by_role("table", name="Recorded and decided").locator("tbody tr")
+    expect(cells).to_have_count(4)
+    counted = [line.split("\t") for line in cells.all_inner_texts()]
+    before, after = ([int(re.sub(r"\D", "", line[at])) for line in counted] for at in (2, 3))
+    said = bench.api.get(f"/v1/rulesets/{ruleset}/impact").json()
+    assert sum(before) == sum(after) == said["rows"]
+    assert sum(abs(one - other) for one, other in zip(before, after, strict=True)) == 2 * said["changed"]
+    assert [line[0][-4:] == line[1][-4:] for line in counted] == [True, False, False, True]
 
 
 def test_restoring_an_earlier_revision_is_a_step_of_its_own(window: Window, bench: Bench) -> None:
