@@ -6,6 +6,7 @@ import contextlib
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,10 @@ def test_a_release_is_tried_beside_the_one_in_service(client: Client, rules: Rul
     other = client.releases.make(edited, "tried", "overlay-hard")
     assert client.trials.shadow(other, reason="to see", ticket="RISK-12").state == "running"
     client.decide("tried", [ROW] * 5)
+    # A shadow decides behind the answers, so that nobody waits for it.
+    waited_until = time.monotonic() + 30
+    while client.trials.get(other, "shadow").rows < 5 and time.monotonic() < waited_until:
+        time.sleep(0.05)
     ended = client.trials.end(other, "shadow", reason="seen")
     assert (ended.state, ended.rows, sum(ended.pairs.values())) == ("ended", 5, 5)
     assert set(ended.pairs) <= {("no", "yes"), ("yes", "yes")}
