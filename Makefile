@@ -39,7 +39,7 @@ format: setup ## Write every file in the house's format
 
 lock: setup ## Lock the dependencies again, with hashes and no index address
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --extra test --extra notebooks --extra postgres --extra prove --extra client --extra dask --output-file requirements.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --no-strip-extras --extra test --extra notebooks --extra postgres --extra prove --extra client --extra dask --output-file requirements.lock pyproject.toml
 
 screenshots: setup ## Make the README's pictures of the workbench, in Chromium
 	RULEEDIT_TEST_SCREENSHOTS=docs $(BIN)/python -m pytest tests/workbench/test_pages.py -k "moved_by_keyboard or settled_by_a_button"
