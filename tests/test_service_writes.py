@@ -71,7 +71,9 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     folder, storage, let_go = tmp_path_factory.mktemp("writes"), Storage(), threading.Event()
     with database(request.param, folder) as where:
         url = where if isinstance(where, str) else ""
-        app = create_app(local(folder, database=url, publish_seconds=1e6, workers=1), storage=storage)
+        # Every job that a test here asks for waits, so the queue has to hold them all.
+        settings = local(folder, database=url, publish_seconds=1e6, workers=1, most_waiting=10_000)
+        app = create_app(settings, storage=storage)
         with serving_app(app) as api:
             made = make(api)
             api.released(made.ruleset, "small")
