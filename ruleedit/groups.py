@@ -93,6 +93,11 @@ class Fairness:
     favourable: str | None = None
     least_ratio: float = FOUR_FIFTHS
 
+    @property
+    def parting(self) -> tuple[Grouping, ...] | None:
+        """By what reports part what changed; None, so that they choose by themselves, where nobody marked a column."""
+        return self.columns or None
+
     def check(self, schema: Schema) -> None:
         """Raise `UnknownFeature`, `UnknownClass` or `Refused` where it doesn't fit a schema."""
         self.check_columns({feature.name: feature for feature in schema.features})

@@ -179,10 +179,14 @@ def infer_feature(column: pd.Series, name: str, missing_tokens: Sequence[str] = 
 
 def fingerprint(rows: Matrix) -> str:
     """SHA-256 over the encoded columns: the same table gives the same, from CSV or Parquet."""
-    digest = hashlib.sha256(f"{rows.shape[0]} x {rows.shape[1]}".encode())
-    for place in range(rows.shape[1]):
-        column = np.where(np.isnan(rows[:, place]), np.nan, rows[:, place]) + 0.0
-        digest.update(column.astype("<f8").tobytes())
+    return fingerprint_of(rows.T, rows.shape)
+
+
+def fingerprint_of(columns: Iterable[Matrix], shape: tuple[int, ...]) -> str:
+    """The `fingerprint` of a table of this shape (n, features), by its encoded columns in order, whole or in parts."""
+    digest = hashlib.sha256(f"{shape[0]} x {shape[1]}".encode())
+    for column in columns:
+        digest.update((np.where(np.isnan(column), np.nan, column) + 0.0).astype("<f8").tobytes())
     return digest.hexdigest()
 
 

@@ -39,15 +39,16 @@ class Children:
     memory: int
     seconds: float
 
-    def call(self, function: Callable[..., Found], *args: Any, watch: Watch, **named: Any) -> Found:
-        """What ``function(*args, **named, progress=...)`` returns or raises in a child of its own.
+    def call(self, function: Callable[..., Found], *args: Any, watch: Watch | None = None, **named: Any) -> Found:
+        """What ``function(*args, **named)`` returns or raises in a child of its own.
 
-        Raises `Cancelled` where the watch was stopped, and `StepFailed` where the child died, took more
-        than its time, or needed more than its memory.
+        With a watch it is given ``progress`` too, to tell how far it is. Raises `Cancelled` where the watch was
+        stopped, and `StepFailed` where the child died, took more than its time, or needed more than its memory.
         """
         here, there = _CONTEXT.Pipe()
         alive, held = _CONTEXT.Pipe(duplex=False)
-        child = _CONTEXT.Process(target=_work, args=(there, alive, self.memory, function, args, named), daemon=True)
+        told = (there, alive, self.memory, watch is not None, function, args, named)
+        child = _CONTEXT.Process(target=_work, args=told, daemon=True)
         child.start()
         there.close()
         alive.close()
@@ -61,10 +62,11 @@ class Children:
             here.close()
             held.close()
 
-    def _result(self, here: Connection, watch: Watch) -> Any:
+    def _result(self, here: Connection, watch: Watch | None) -> Any:
         until = time.monotonic() + self.seconds
         while True:
-            watch.check()
+            if watch is not None:
+                watch.check()
             if time.monotonic() > until:
                 raise StepFailed(f"the step took more than {self.seconds:g} s, the most that the settings allow")
             if not here.poll(_LOOK):
@@ -73,7 +75,7 @@ class Children:
                 kind, value = here.recv()
             except EOFError:
                 raise StepFailed("the step's process ended in the middle; it may have needed too much memory") from None
-            if kind == "progress":
+            if kind == "progress" and watch is not None:
                 watch(*value)
             elif kind == "raised":
                 raise value
@@ -85,6 +87,7 @@ def _work(
     there: Connection,
     alive: Connection,
     memory: int,
+    watched: bool,
     function: Callable[..., Any],
     args: tuple[Any, ...],
     named: dict[str, Any],
@@ -93,8 +96,10 @@ def _work(
     threading.Thread(target=_end_with_service, args=(alive,), daemon=True).start()
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if watched:
+        named["progress"] = lambda *said: there.send(("progress", said))
     try:
-        value = function(*args, **named, progress=lambda *said: there.send(("progress", said)))
+        value = function(*args, **named)
         answer = ("returned", value)
     except RuleEditError as problem:
         answer = ("raised", problem)

@@ -12,7 +12,7 @@ import io
 import json
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -20,7 +20,7 @@ from ruleedit.adoption import adopt
 from ruleedit.drafts import Draft
 from ruleedit.files import read_text
 from ruleedit.formats import canonical
-from ruleedit.groups import Fairness, Grouping
+from ruleedit.groups import Fairness
 from ruleedit.inforce import brief, point_json, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
 from ruleedit.modelfolder import model_files
@@ -37,12 +37,14 @@ from service.drift import Reference
 from service.errors import UnknownDataset, UnknownJob, UnknownModel, UnknownRuleSet
 from service.jobs import Made, Runner, Watch
 from service.settings import MIB
-from service.shelf import Shelf
+from service.shelf import EncodedTable, Shelf
 from service.store.change import Change
 from service.store.files import Files
 from service.store.records import Dataset, Happened, JobRecord, ModelRecord, ReleaseRecord, Revision, RuleSetRecord
 from service.store.repository import Repository
 from service.views import fidelity_view
+
+Found = TypeVar("Found")
 
 
 class Tasks:
@@ -141,20 +143,8 @@ class Tasks:
         ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
         draft = self._shelf.draft(ruleset.id, request["revision"])
         table = self._shelf.table(request["dataset"], ruleset.model)
-        watch(0, 1)
         began = time.perf_counter()
-        report = self._children.call(
-            _pilot,
-            self._shelf.model(ruleset.model),
-            draft,
-            request["mode"],
-            table.rows,
-            truth=table.truth,
-            strategy=request["strategy"],
-            seed=request["seed"],
-            most_rows=request["rows"],
-            watch=watch,
-        )
+        report = self._applied(_pilot, draft, ruleset.model, table, request, watch, most_rows=request["rows"])
         result = {
             **{key: request[key] for key in ("ruleset", "revision", "mode")},
             "strategy": report["strategy"],
@@ -176,21 +166,17 @@ class Tasks:
         ruleset = self._repository.get(RuleSetRecord, request["ruleset"], UnknownRuleSet)
         draft = self._shelf.draft(ruleset.id, request["revision"])
         table = self._shelf.table(request["dataset"], ruleset.model)
-        watch(0, 1)
-        found = self._children.call(
+        found = self._applied(
             _put_in_force,
-            self._shelf.model(ruleset.model),
             draft,
-            request["mode"],
-            table.rows,
-            truth=table.truth,
-            strategy=request["strategy"],
-            seed=request["seed"],
+            ruleset.model,
+            table,
+            request,
+            watch,
             # What earlier versions put in the queue says nothing of these.
             prove=request.get("prove", False),
-            groups=request.get("groups") or self._groups(ruleset.model),
+            groups=request.get("groups") or self._fairness(ruleset.model).parting,
             checkpoints=None if watch.kept is None else CheckpointFolder(watch.kept),
-            watch=watch,
         )
         watch.check()
         made = ReleaseRecord(
@@ -240,9 +226,24 @@ class Tasks:
         described = Reference.of(found, table.rows, table.outcomes).to_json()
         return self._files.put(io.BytesIO(json.dumps(described).encode()), ".json")
 
-    def _groups(self, model: str) -> tuple[Grouping, ...] | None:
-        """By what a report parts what changed: the sensitive columns, by itself where nobody marked any."""
-        return Fairness.from_json(self._repository.get(ModelRecord, model, UnknownModel).groups).columns or None
+    def _fairness(self, model: str) -> Fairness:
+        return Fairness.from_json(self._repository.get(ModelRecord, model, UnknownModel).groups)
+
+    def _applied(
+        self,
+        work: Callable[..., Found],
+        draft: Draft,
+        model: str,
+        table: EncodedTable,
+        request: dict[str, Any],
+        watch: Watch,
+        **more: Any,
+    ) -> Found:
+        """What ``work`` makes of a draft in the mode that is asked for, in a child."""
+        watch(0, 1)
+        asked = {name: request[name] for name in ("strategy", "seed")}
+        mode, kept = request["mode"], self._shelf.model(model)
+        return self._children.call(work, kept, draft, mode, table.rows, truth=table.truth, watch=watch, **asked, **more)
 
     def _keep_model(self, request: dict[str, Any], model: TableModel, held_out: dict[str, Any], watch: Watch) -> Made:
         watch.check()

@@ -8,7 +8,6 @@ and little else; the search itself is `ruleedit.surrogate`'s own, on as many row
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +36,7 @@ from ruleedit.surrogate.parts import Glimpse, summed, together
 from ruleedit.surrogate.search import search_rows
 from ruleedit.surrogate.task import Splits, Task
 from ruleedit.surrogate.unexplained import Missed, missed, region_rows, unexplained_of, wrong_regions
-from ruleedit.tables import encode_column
+from ruleedit.tables import encode_column, fingerprint_of
 from ruleedit.training import stratified_quarter
 
 #: Called with the passes over the table done, and all of them.
@@ -272,10 +271,10 @@ def fingerprint_of_table(table: Sequence[Piece], rows: int, schema: Schema, over
 
 def _fingerprint_of(table: Sequence[Piece], rows: int, schema: Schema) -> str:
     """Column after column, so each is read by itself."""
-    digest = hashlib.sha256(f"{rows} x {len(schema.features)}".encode())
-    for feature in schema.features:
-        for piece in table:
-            for batch in piece.batches({feature.name}):
-                column = encode_column(batch.frame[feature.name], feature, schema.missing_tokens)
-                digest.update((np.where(np.isnan(column), np.nan, column) + 0.0).astype("<f8").tobytes())
-    return digest.hexdigest()
+    columns = (
+        encode_column(batch.frame[feature.name], feature, schema.missing_tokens)
+        for feature in schema.features
+        for piece in table
+        for batch in piece.batches({feature.name})
+    )
+    return fingerprint_of(columns, (rows, len(schema.features)))

@@ -55,6 +55,13 @@ AtRevision: TypeAlias = Annotated[
     str | None, Query(max_length=100, description="A revision; the present one unless given.")
 ]
 TAGGED: dict[int | str, dict[str, Any]] = {200: {"headers": ETAG}}
+#: A route that takes a rule set from one revision to another.
+CHANGING: dict[str, Any] = {
+    "response_model": RuleSetBody,
+    "response_model_exclude_unset": True,
+    "dependencies": WRITE,
+    "responses": {**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
+}
 
 
 @router.post(
@@ -133,10 +140,7 @@ def get_ruleset(work: Work, ruleset: str, response: Response, revision: AtRevisi
 
 @router.post(
     "/{ruleset}/edits",
-    response_model=RuleSetBody,
-    response_model_exclude_unset=True,
-    dependencies=WRITE,
-    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
+    **CHANGING,
     summary="Edit a rule set",
 )
 def edit_ruleset(
@@ -150,10 +154,7 @@ def edit_ruleset(
 
 @router.post(
     "/{ruleset}/restore",
-    response_model=RuleSetBody,
-    response_model_exclude_unset=True,
-    dependencies=WRITE,
-    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
+    **CHANGING,
     summary="Restore a revision",
 )
 def restore_ruleset(
@@ -166,10 +167,7 @@ def restore_ruleset(
 
 @router.post(
     "/{ruleset}/resolutions",
-    response_model=RuleSetBody,
-    response_model_exclude_unset=True,
-    dependencies=WRITE,
-    responses={**TAGGED, **refuses(400, 404, 409, 412, 413, 415, 428)},
+    **CHANGING,
     summary="Settle conflicts",
 )
 def resolve_conflicts(

@@ -15,6 +15,7 @@ from service.exclusions import Exclusion, exclusions
 from service.scoring import encode_records
 from service.store.records import Counterexample
 from service.workbench import words
+from service.workbench.editor import reason_field
 from service.workbench.frame import Place
 from service.workbench.tags import Tag, button, drawn, link, outcome
 
@@ -61,7 +62,7 @@ class Cases:
         with Tag("div", look="re-line") as line:
             if said != one.outcome and rule.enabled:
                 button("What would leave it out?", lambda: self._suggest(one, rule, line), "re-button plain")
-            button("Take it back", lambda: self._withdraw(one), "re-button plain")
+            button("Take it back…", lambda: self._ask(one, line), "re-button plain")
 
     async def _suggest(self, one: Counterexample, rule: Rule, line: Tag) -> None:
         """Offer the clauses that leave the row out, each with its price."""
@@ -86,14 +87,25 @@ class Cases:
         self.page.compose(offer.edit)
         ui.timer(0.01, lambda: self.page.try_out(offer.edit), once=True)
 
-    def _withdraw(self, one: Counterexample) -> None:
-        place = self.page.place
+    def _ask(self, one: Counterexample, line: Tag) -> None:
+        """Ask why it is taken back: the reason stands in the audit."""
+        line.clear()
+        with line:
+            why = reason_field(self.page)
+            button("Take it back", lambda: self._withdraw(one, problem))
+            problem = Tag("p", "", "re-problem", role="alert")
+        why.focus()
+
+    def _withdraw(self, one: Counterexample, problem: Tag) -> None:
+        place, reason = self.page.place, self.page.reason.strip()
+        if not reason:
+            problem.say("Say why: the reason stands in the audit.")
+            return
         try:
-            place.workspace.counterexamples.withdraw(
-                one.ruleset, one.id, "taken back on the page", by=place.actor.acting(WITHDRAW)
-            )
-        except RuleEditError as problem:
-            ui.notify(str(problem), type="warning")
+            by = place.actor.acting(WITHDRAW)
+            place.workspace.counterexamples.withdraw(one.ruleset, one.id, reason, by=by)
+        except RuleEditError as refused:
+            problem.say(str(refused))
             return
         ui.navigate.reload()
 

@@ -13,7 +13,7 @@ from service.workbench import words
 from service.workbench.completion import completions
 from service.workbench.frame import Place
 from service.workbench.histogram import Histogram, legend, nice_step
-from service.workbench.tags import Field, Tag, bar, button, choice, drawn
+from service.workbench.tags import Field, Tag, bar, button, checkbox, choice, drawn
 from service.workbench.textbox import TextBox
 from service.workbench.wrong import Wrong, read_clause
 
@@ -244,14 +244,13 @@ class ClauseEditor:
     def _value(self, name: str, counts: tuple[int, ...], most: int) -> None:
         with Tag("div", look="re-value"):
             with Tag("label"):
-                box = Tag("input", type="checkbox", checked=name in self.texts)
+                checkbox(name in self.texts, lambda on: self._checked(name, on))
                 Tag("span", name, title=name)
             top = max(range(len(counts)), key=counts.__getitem__)
             bar(sum(counts) / most, f"b{words.colour(top)}")
             Tag("span", words.count(sum(counts)), "number small")
-        box.on("change", lambda event: self._checked(name, event.args), js_handler="(e) => emit(e.target.checked)")
 
-    async def _checked(self, name: str, checked: Any) -> None:
+    async def _checked(self, name: str, checked: bool) -> None:
         self.texts = [one for one in self.texts if one != name] + ([name] if checked else [])
         order = {value: place for place, value in enumerate(self.figures.values)}
         self.texts.sort(key=lambda one: order.get(one, len(order)))

@@ -11,7 +11,7 @@ from ruleedit.bundle import Card, Choices
 from ruleedit.errors import RuleEditError
 from service.workbench import words
 from service.workbench.frame import Place
-from service.workbench.tags import Field, Tag, button, choice, empty
+from service.workbench.tags import Field, Tag, button, checkbox, choice, empty
 from service.workspace import Page
 
 BUNDLE, CARD = "GET /v1/releases/{release}/bundle", "GET /v1/releases/{release}/card"
@@ -60,9 +60,7 @@ class Handover:
                             Field("text", "", self._typed(name), id=f"re-card-{name}", maxlength=2_000,
                                   style="width:100%")  # fmt: skip
             with Tag("label", look="re-line"):
-                box = Tag("input", type="checkbox", checked=True)
-                box.on("change", lambda heard: setattr(self, "rows", bool(heard.args)),
-                       js_handler="(e) => emit(e.target.checked)")  # fmt: skip
+                checkbox(True, lambda on: setattr(self, "rows", on))
                 Tag("span", "with held-out rows, so that every figure can be worked out again")
             with Tag("div", look="re-line"):
                 button("Download the audit bundle", self._bundle, "re-button first")

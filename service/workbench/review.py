@@ -12,7 +12,7 @@ from ruleedit.rules import number_text
 from ruleedit.schema import KINDS, Feature
 from service.workbench import words
 from service.workbench.sensitive import Marks
-from service.workbench.tags import Field, Tag, button, choice
+from service.workbench.tags import Field, Tag, button, checkbox, choice
 from service.workspace import Workspace
 
 #: Columns on the page before somebody searches; those with a problem come first.
@@ -137,9 +137,7 @@ class SchemaReview:
                 self._values(name, feature)
             with Tag("label", look="re-line small", style="margin:0"):
                 allowed = self.said.get(name, {}).get("missing", True)
-                box = Tag("input", type="checkbox", checked=allowed, aria_label=f"{name} may be missing")
-                box.on("change", lambda said: self._change(name, "missing")(bool(said.args)),
-                       js_handler="(e) => emit(e.target.checked)")  # fmt: skip
+                checkbox(allowed, self._change(name, "missing"), aria_label=f"{name} may be missing")
                 gone = column["missing"]
                 Tag("span", f"may be missing ({words.count(gone)} are)" if gone else "may be missing")
             with Tag("div", look="re-line small", style="margin:0"):
@@ -152,9 +150,7 @@ class SchemaReview:
     def _head(self, column: dict[str, Any]) -> None:
         name = column["name"]
         with Tag("label", look="name"):
-            used = Tag("input", type="checkbox", checked=name not in self.unused, aria_label=f"Use {name}")
-            used.on("change", lambda said: self._use(name, bool(said.args)),
-                    js_handler="(e) => emit(e.target.checked)")  # fmt: skip
+            checkbox(name not in self.unused, lambda on: self._use(name, on), aria_label=f"Use {name}")
             with Tag("span"):
                 Tag("b", name)
                 Tag("span", ", ".join(column["examples"]), "quiet small")

@@ -14,7 +14,7 @@ from ruleedit.schema import Feature
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place
-from service.workbench.tags import Field, Tag, button, choice
+from service.workbench.tags import Field, Tag, button, checkbox, choice
 
 SET = "POST /v1/models/{model}/groups"
 #: Columns on the page before somebody searches.
@@ -53,8 +53,8 @@ class Marks:
         """A box to mark a column, and for a number where it is cut."""
         name = feature.name
 
-        def mark(on: str) -> None:
-            if on == "true":
+        def mark(on: bool) -> None:
+            if on:
                 self.typed.setdefault(name, suggested)
             else:
                 self.typed.pop(name, None)
@@ -62,8 +62,7 @@ class Marks:
                 cuts.put(hidden=name not in self.typed)
 
         with Tag("span", look="re-line", style="margin:0"):
-            made = Tag("input", type="checkbox", aria_label=f"{name} is sensitive", checked=name in self.typed)
-            made.on("change", lambda said: mark(str(said.args)), js_handler="(e) => emit(String(e.target.checked))")
+            checkbox(name in self.typed, mark, aria_label=f"{name} is sensitive")
             if said:
                 Tag("span", said)
             cuts = None

@@ -173,6 +173,13 @@ class Field(Tag):
         )
 
 
+def checkbox(checked: bool, heard: Callable[[bool], Awaitable[Any] | None], **attributes: Any) -> Tag:
+    """A box to tick; ``heard`` gets whether it is ticked."""
+    made = drawn("input", type="checkbox", checked=checked, **attributes)
+    made.hear("change", lambda said: heard(bool(said.args)), js_handler="(e) => emit(e.target.checked)")
+    return made
+
+
 def choice(options: Sequence[tuple[str, str]], chosen: str, heard: Handler, **attributes: Any) -> Tag:
     """A list to choose from; ``options`` are (value, text), ``heard`` gets the value."""
     with drawn("select", look="re-select", **attributes) as made:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from ruleedit.errors import TableError, TargetError, did_you_mean
-from ruleedit.groups import Fairness, Grouping
+from ruleedit.groups import Fairness
 from ruleedit.review import review
 from ruleedit.schema import Feature, Schema
 from service.errors import UnknownDataset, UnknownModel
@@ -119,10 +119,6 @@ class Models(Desk):
     def fairness(self, model: str) -> Fairness:
         """Which columns of a model are sensitive, and the least ratio."""
         return Fairness.from_json(self._repository.get(ModelRecord, model, UnknownModel).groups)
-
-    def _groups(self, model: str) -> tuple[Grouping, ...] | None:
-        """By what reports part what changed: the sensitive columns, by themselves where nobody marked any."""
-        return self.fairness(model).columns or None
 
     def models(self, page: Page) -> dict[str, Any]:
         """The models, newest first."""

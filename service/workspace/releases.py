@@ -146,7 +146,9 @@ class Releases(RuleSets):
         before, after = self._shelf.release(name), self._shelf.release(other)
         frame = self._shelf.frame(dataset or record.dataset)
         truth = truth_or_none(frame, before.schema)
-        return compare(before, after, frame, truth=truth, groups=self._groups(record.model), seed=seed).to_json()
+        return compare(
+            before, after, frame, truth=truth, groups=self.fairness(record.model).parting, seed=seed
+        ).to_json()
 
     def releases(self, page: Page) -> dict[str, Any]:
         """The releases, newest first."""

@@ -23,6 +23,7 @@ from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
 from ruleedit.groups import Fairness, behind, groups_json, parted
 from ruleedit.impact import Impact, impact
+from ruleedit.local import local_view
 from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
 from ruleedit.release import Release
@@ -32,7 +33,6 @@ from ruleedit.surrogate import METHODS
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.errors import Stale, UnknownModel, UnknownRuleSet
 from service.insight import Lens
-from service.local import look
 from service.once import Attempt
 from service.people import Person
 from service.scoring import encode_records
@@ -228,7 +228,8 @@ class RuleSets(Models):
         record = self._ruleset(name)
         draft = self._shelf.draft(name, revision or record.head)
         encoded = encode_records([row], draft.schema)
-        view = look(self._looking, self._shelf.model(record.model), encoded[0], draft.rules, seed=seed)
+        # In a process of its own: the search for the smallest change may take seconds.
+        view = self._looking.call(local_view, self._shelf.model(record.model), encoded[0], draft.rules, seed=seed)
         warnings = row_warnings(encoded, draft.schema)[0]
         return {"revision": draft.revision, **view.to_json(), "warnings": warnings}
 
@@ -289,7 +290,9 @@ class RuleSets(Models):
         before, after = (Release(model, "overlay-hard", draft) for draft in sides)
         frame = self._shelf.frame(dataset or self._training_table(record))
         truth = truth_or_none(frame, model.schema)
-        return compare(before, after, frame, truth=truth, groups=self._groups(record.model), seed=seed).to_json()
+        return compare(
+            before, after, frame, truth=truth, groups=self.fairness(record.model).parting, seed=seed
+        ).to_json()
 
     def export(
         self, name: str, form: str, revision: str | None = None, dialect: str | None = None

@@ -254,9 +254,16 @@ def test_a_row_is_marked_as_a_counterexample_and_every_edit_is_measured_by_it(
         page.get_by_role("status").filter(has_text=f"A counterexample to {name} is answered deny again")
     ).to_be_visible()
     page.keyboard.press("Escape")
+    page.get_by_role("button", name="Take it back…").click()
+    page.get_by_role("button", name="Take it back", exact=True).click()
+    expect(page.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+    page.get_by_label("Reason for this edit").last.fill("the committee met again")
+    page.wait_for_timeout(200)
     with page.expect_navigation():
-        page.get_by_role("button", name="Take it back").click()
+        page.get_by_role("button", name="Take it back", exact=True).click()
     expect(page.get_by_text("Counterexamples:")).to_have_count(0)
+    event = bench.api.get("/v1/audit").json()["items"][0]
+    assert (event["action"], event["reason"]) == ("withdraw counterexample", "the committee met again")
 
 
 def test_the_boundary_is_drawn_over_any_two_features(window: Window, bench: Bench, own: str) -> None:
