@@ -40,7 +40,7 @@ class Evidence:
     @classmethod
     def among(cls, table: Matrix, held: Indices, truth: Indices | None, *, most: int = MOST_ROWS) -> Evidence:
         """Take the held-out rows of an encoded table (n, features); of more than ``most`` evenly spaced ones."""
-        kept = held[_spread(len(held), most)]
+        kept = evenly(held, most)
         return cls(table[kept], None if truth is None else truth[kept], len(held), fingerprint(table))
 
     @property
@@ -89,6 +89,11 @@ def table_csv(names: list[str], rows: Matrix, last: list[str] | None = None) -> 
         cells = ["" if value != value else number_text(value) for value in row]
         writer.writerow(cells if last is None else [*cells, last[place]])
     return out.getvalue()
+
+
+def evenly(numbers: Indices, most: int = MOST_ROWS) -> Indices:
+    """At most so many of the rows' numbers (n,), evenly spaced."""
+    return numbers[_spread(len(numbers), most)]
 
 
 def _spread(many: int, most: int) -> Indices:

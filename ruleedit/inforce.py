@@ -5,27 +5,30 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from ruleedit.doubts import doubts
+from ruleedit.conflicts import Conflict, Conflicts
+from ruleedit.doubts import Seen, doubts_of, seen
 from ruleedit.drafts import Draft
 from ruleedit.errors import Refused, TargetError, did_you_mean
-from ruleedit.evidence import Evidence
+from ruleedit.evidence import Evidence, evenly
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
 from ruleedit.groups import Grouping
+from ruleedit.labelled import Labelled, LabelledInMemory, held_out
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import TableModel, outcome_codes, outcomes
-from ruleedit.overlay import moves
+from ruleedit.models import Model, TableModel
+from ruleedit.overlay import Moves, moves
 from ruleedit.prove import prove as prove_rules
 from ruleedit.release import MODES, Mode, Release
-from ruleedit.retrain import Checkpoints, Point, lightgbm_trainer, retrain
-from ruleedit.retrain.objective import held_by_asking
+from ruleedit.retrain import Checkpoints, Point, Task, retrain_rows
+from ruleedit.retrain.course import MOST_KNOWN
 from ruleedit.retrain.report import Answers as Compared
-from ruleedit.retrain.report import effect, subgroups
+from ruleedit.retrain.report import Changes, changes, effect_of, subgroups
 from ruleedit.training import stratified_quarter
 
 #: Called with the steps done, all of them, and what there is to say so far.
@@ -70,35 +73,84 @@ def put_in_force(
 
     Raises `ConflictsOpen` while a conflict is unresolved, and `Refused`.
     """
+    return put_table_in_force(
+        model,
+        draft,
+        mode,
+        LabelledInMemory(rows, truth),
+        strategy=strategy,
+        seed=seed,
+        prove=prove,
+        groups=groups,
+        most_rows=most_rows,
+        progress=progress,
+        should_stop=should_stop,
+        checkpoints=checkpoints,
+    )
+
+
+def put_table_in_force(
+    model: TableModel,
+    draft: Draft,
+    mode: str,
+    table: Labelled,
+    *,
+    strategy: str | None = None,
+    seed: int = 0,
+    prove: bool = False,
+    groups: Sequence[str | Grouping] | None = None,
+    most_rows: int | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    checkpoints: Checkpoints | None = None,
+) -> Release:
+    """`put_in_force` with a table wherever it is; see there."""
     kind = check_mode(mode, strategy, prove)
     subgroups(model.schema, groups)
     if draft.schema.hash != model.schema.hash:
         raise Refused("the rules and the model have different schemas; extract the rules from this model")
     asked = feedback(draft.base, draft.rules, draft.schema).settled()
-    same = len(model.held_out(rows)) < len(rows)
+    held, same = _held(table, model, kind, seed)
     if kind == "retrain":
-        if truth is None:
-            raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
-        held = model.holdout if same else stratified_quarter(truth, seed)
-        training = _drawn(np.setdiff1d(np.arange(len(rows)), held), most_rows, seed)
-        held = _drawn(held, most_rows, seed)
-        release, figures = _retrained(
-            model, draft, asked, rows[training], truth[training], strategy, seed, progress, should_stop, checkpoints
+        assert table.truth is not None, "retraining has looked for the target"
+        training = _drawn(np.setdiff1d(np.arange(len(table)), held), most_rows, seed)
+        task = Task(
+            rows=table.training(training, model),
+            answers=table.truth[training],
+            feedback=asked,
+            background=model.background,
+            model=model,
+            seed=seed,
+            progress=progress,
+            should_stop=should_stop,
+            checkpoints=checkpoints,
         )
+        release, figures = _retrained(task, model, draft, strategy)
         figures["trained_on"] = len(training)
         if prove:
-            release, figures = _proved(
-                release, figures, asked, rows[training], truth[training], seed, should_stop, checkpoints
-            )
+            release, figures = _proved(release, figures, task, table.take(_drawn(training, MOST_KNOWN, seed)))
     else:
-        held = _drawn(model.held_out(rows), most_rows, seed)
-        made = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
-        release, figures = made
-    report = _effect(release, asked, rows[held], None if truth is None else truth[held], groups)
+        release, figures = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
+    held = _drawn(held, most_rows, seed)
+    report = _effect(release, asked, table, held, groups)
     if not asked.asks.any():
         figures["notes"] = [*figures["notes"], NOTHING_ASKED]
     report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
-    return dataclasses.replace(release, report=report, evidence=Evidence.among(rows, held, truth))
+    kept = evenly(held)
+    truth = None if table.truth is None else table.truth[kept]
+    evidence = Evidence(table.take(kept), truth, len(held), table.fingerprint)
+    return dataclasses.replace(release, report=report, evidence=evidence)
+
+
+def _held(table: Labelled, model: TableModel, kind: Mode, seed: int) -> tuple[Indices, bool]:
+    """The numbers of the rows that are reported on, and whether they are the model's own hold-out."""
+    held = held_out(table, model)
+    same = len(held) < len(table)
+    if kind == "retrain":
+        if table.truth is None:
+            raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
+        held = held if same else stratified_quarter(table.truth, seed)
+    return held, same
 
 
 def _drawn(numbers: Indices, most: int | None, seed: int) -> Indices:
@@ -157,31 +209,8 @@ def _grafted(model: TableModel, draft: Draft, asked: Feedback, prove: bool) -> t
     return Release(grafted, "graft", draft, None, model), figures
 
 
-def _retrained(
-    model: TableModel,
-    draft: Draft,
-    asked: Feedback,
-    rows: Matrix,
-    truth: Indices,
-    strategy: str | None,
-    seed: int,
-    progress: Progress | None,
-    should_stop: Callable[[], bool] | None,
-    checkpoints: Checkpoints | None,
-) -> tuple[Release, dict[str, Any]]:
-    found = retrain(
-        rows,
-        truth,
-        asked,
-        lightgbm_trainer(model),
-        model=model,
-        strategy=strategy,
-        seed=seed,
-        background=model.background,
-        progress=progress,
-        should_stop=should_stop,
-        checkpoints=checkpoints,
-    )
+def _retrained(task: Task, model: TableModel, draft: Draft, strategy: str | None) -> tuple[Release, dict[str, Any]]:
+    found = retrain_rows(task, strategy)
     assert isinstance(found.model, TableModel)
     release = Release(found.model, "retrain", draft, found.strategy, model)
     return release, {
@@ -195,41 +224,26 @@ def _retrained(
     }
 
 
-def _proved(
-    release: Release,
-    figures: dict[str, Any],
-    asked: Feedback,
-    rows: Matrix,
-    truth: Indices,
-    seed: int,
-    should_stop: Callable[[], bool] | None,
-    checkpoints: Checkpoints | None,
-) -> tuple[Release, dict[str, Any]]:
-    """Look for counterexamples and teach them, until every rule is proved, or for `PROOF_ROUNDS` rounds."""
-    taught, model = 0, release.model
-    findings = prove_rules(model, asked, rows, seed=seed, should_stop=should_stop)
+def _proved(release: Release, figures: dict[str, Any], task: Task, rows: Matrix) -> tuple[Release, dict[str, Any]]:
+    """Look for counterexamples and teach them, until every rule is proved, or for `PROOF_ROUNDS` rounds.
+
+    ``rows`` (n, features) are what samples are made of.
+    """
+    taught, model, asked, seed = 0, release.model, task.feedback, task.seed
+    findings = prove_rules(model, asked, rows, seed=seed, should_stop=task.should_stop)
     for number in range(PROOF_ROUNDS):
         lessons = [finding.counterexamples for finding in findings if len(finding.counterexamples)]
         if not lessons or model.file.average_output:
             break
-        found = retrain(
-            rows,
-            truth,
-            asked,
-            lightgbm_trainer(model),
-            model=model,
-            background=model.background,
-            strategy="anchored",
-            seed=seed + number + 1,
-            lessons=np.concatenate(lessons),
-            should_stop=should_stop,
-            checkpoints=checkpoints,
+        again = dataclasses.replace(
+            task, model=model, seed=seed + number + 1, lessons=np.concatenate(lessons), progress=None
         )
+        found = retrain_rows(again, "anchored")
         assert isinstance(found.model, TableModel)
         model, taught = found.model, taught + sum(map(len, lessons))
         figures["trainings"] += found.trainings
         figures["synthetic"] += found.synthetic
-        findings = prove_rules(model, asked, rows, seed=seed + number + 1, should_stop=should_stop)
+        findings = prove_rules(model, asked, rows, seed=seed + number + 1, should_stop=task.should_stop)
     proved = all(finding.status == "proved" for finding in findings)
     figures["proof"] = {
         "proved": proved,
@@ -249,21 +263,65 @@ def point_json(point: Point) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Counted:
+    """What a release did to rows, in counts; those of a table's parts add up to those of the table."""
+
+    changes: Changes
+    seen: Seen
+    moves: tuple[Moves, ...]
+
+    def __add__(self, other: Counted) -> Counted:
+        """The counts of both."""
+        moved = tuple(one + more for one, more in zip(self.moves, other.moves, strict=True))
+        return Counted(self.changes + other.changes, self.seen + other.seen, moved)
+
+
+@dataclass(frozen=True, eq=False)
+class Counting:
+    """Counts what a release did to rows, wherever they are."""
+
+    release: Release
+    asked: Feedback
+    conflicts: tuple[Conflict, ...]
+    groups: Sequence[str | Grouping] | None
+
+    def __call__(self, rows: Matrix, truth: Indices | None) -> Counted:
+        """Of encoded rows (n, features) and their true answers (n,)."""
+        release = self.release
+        own, answers = Compared.of(release.before or release.model, rows), release.answer(rows)
+        after = Compared(answers.probabilities, answers.outcomes)
+        return Counted(
+            changes(self.asked, rows, truth, own, after, self.groups),
+            seen(self.asked, self.conflicts, rows, truth, own.outcomes, after.outcomes),
+            moves(release.mover, answers) if release.mode == "overlay-soft" else (),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Comparing:
+    """Counts what two models decide otherwise, wherever the rows are."""
+
+    asked: Feedback
+    before: Model
+    after: Model
+
+    def __call__(self, rows: Matrix, truth: Indices | None) -> Changes:
+        """Of encoded rows (n, features)."""
+        return changes(self.asked, rows, truth, Compared.of(self.before, rows), Compared.of(self.after, rows), ())
+
+
 def _effect(
-    release: Release, asked: Feedback, rows: Matrix, truth: Indices | None, groups: Sequence[str | Grouping] | None
+    release: Release, asked: Feedback, table: Labelled, held: Indices, groups: Sequence[str | Grouping] | None
 ) -> dict[str, Any]:
-    before = release.before or release.model
-    probabilities = before.proba(rows)
-    answers = release.answer(rows)
-    own = Compared(probabilities, outcome_codes(probabilities, before.thresholds))
-    report = effect(asked, rows, truth, own, Compared(answers.probabilities, answers.outcomes), groups).to_json()
-    if release.mode == "overlay-soft":
-        by_rule = {one.rule: one.to_json() for one in moves(release.mover, answers)}
-        report["feedback"] = [item | by_rule.get(item["rule"], {}) for item in report["feedback"]]
-    report["feedback_by_parent"] = _by_parent(release, report["feedback"])
     assert release.draft is not None
-    against = doubts(release.draft, asked, rows, truth, own.outcomes, answers.outcomes)
-    report["doubts"] = [doubt.to_json() for doubt in against]
+    conflicts = tuple(Conflicts(release.draft.rules, release.draft.schema).all)
+    counts = table.summed(held, Counting(release, asked, conflicts, groups))
+    report = effect_of(asked, counts.changes, groups).to_json()
+    by_rule = {one.rule: one.to_json() for one in counts.moves}
+    report["feedback"] = [item | by_rule.get(item["rule"], {}) for item in report["feedback"]]
+    report["feedback_by_parent"] = _by_parent(release, report["feedback"])
+    report["doubts"] = [doubt.to_json() for doubt in doubts_of(release.draft, asked, conflicts, counts.seen)]
     return report
 
 
@@ -301,13 +359,19 @@ def with_plain_retraining(release: Release, rows: Matrix, truth: Indices, *, see
     ``outside.retraining_flips``; None where there is no row outside, or no rule asks anything.
     ``rows`` and ``truth`` are those that `put_in_force` was given.
     """
+    return beside_plain_retraining(release, LabelledInMemory(rows, truth), seed=seed)
+
+
+def beside_plain_retraining(release: Release, table: Labelled, *, seed: int = 0) -> Release:
+    """`with_plain_retraining` with a table wherever it is; see there."""
     before = release.before or release.model
-    same = len(before.held_out(rows)) < len(rows)
-    held = before.holdout if same else stratified_quarter(truth, seed)
-    training = np.setdiff1d(np.arange(len(rows)), held)
+    held, truth = _held(table, before, "retrain", seed)[0], table.truth
+    assert truth is not None, "retraining has looked for the target"
+    training = np.setdiff1d(np.arange(len(table)), held)
     sample = np.sort(np.random.default_rng(seed).choice(training, math.ceil(0.95 * len(training)), replace=False))
-    again = lightgbm_trainer(before)(rows[sample], truth[sample], seed)
-    outside = rows[held] if release.feedback is None else rows[held][held_by_asking(release.feedback, rows[held]) < 0]
-    flips = float((outcomes(again, outside) != outcomes(before, outside)).mean()) if len(outside) else None
+    every, none = np.arange(len(sample)), np.empty((0, len(before.schema.features)))
+    again = table.training(sample, before).fit(every, none, truth[sample], seed)
+    assert release.feedback is not None, "a model without edits has no outside"
+    flips = effect_of(release.feedback, table.summed(held, Comparing(release.feedback, before, again)), ()).flips
     report = {**release.report, "outside": {**release.report["outside"], "retraining_flips": flips}}
     return dataclasses.replace(release, report=report)

@@ -141,6 +141,11 @@ class Moves:
     otherwise: int
     has_target: bool
 
+    def __add__(self, other: Moves) -> Moves:
+        """The counts of the same rule on the rows of both."""
+        counts = (self.moved + other.moved, self.unmoved + other.unmoved, self.otherwise + other.otherwise)
+        return Moves(self.rule, *counts, self.has_target)
+
     def to_json(self) -> dict[str, Any]:
         """As JSON, without the rule."""
         return {

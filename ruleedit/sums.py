@@ -8,11 +8,14 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from ruleedit.matching import Indices
 
 #: A table of counts.
 Counts: TypeAlias = tuple[tuple[int, ...], ...]
+#: Of so many parts a 1 has when shares are added: 1.5e-11 each, and 10^8 of them fit 64 bits.
+PARTS = 2**36
 
 
 def counted(rows: Indices, columns: Indices, shape: tuple[int, int]) -> Counts:
@@ -20,6 +23,11 @@ def counted(rows: Indices, columns: Indices, shape: tuple[int, int]) -> Counts:
     height, width = shape
     pairs = np.bincount(rows * width + columns, minlength=height * width).reshape(height, width)
     return tuple(map(tuple, pairs.tolist()))
+
+
+def in_parts(shares: npt.NDArray[np.float64]) -> int:
+    """The sum of shares (n,), numbers from 0 to 1, in whole `PARTS` of 1: floats would add up by their order."""
+    return int(np.rint(shares * PARTS).astype(np.int64).sum())
 
 
 def added(one: Counts, other: Counts) -> Counts:

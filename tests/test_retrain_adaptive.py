@@ -14,6 +14,7 @@ from ruleedit.models import Model
 from ruleedit.retrain import Answers, Retrained, effect, estimator_trainer, retrain
 from ruleedit.retrain.adaptive import ALWAYS, FIRST_ROWS, _Adaptive
 from ruleedit.retrain.objective import Score
+from ruleedit.retrain.rows import RowsInMemory
 from ruleedit.retrain.task import Task
 from ruleedit.training import stratified_quarter
 from tests.retraining import MIXED, Case, Fixed, Recorded, ask, background, case, loans_case, mixed_answers, mixed_rows
@@ -132,7 +133,9 @@ class TestTheBatches:
     ) -> None:
         """The rules gained and the objective fell: half as large. A batch that taught nothing was too small."""
         trainer = Follows([])
-        state = _Adaptive(Task(ROWS, ANSWERS, trainer.asked, trainer, background(ROWS, ANSWERS, MIXED), batch=50))
+        state = _Adaptive(
+            Task(RowsInMemory(ROWS, trainer), ANSWERS, trainer.asked, background(ROWS, ANSWERS, MIXED), batch=50)
+        )
         before, after = (Score(j, a, (1.0, a), 0.5, None) for j, a in ((0.6, 0.6), (objective, agreement)))
         state._resize(after, before)
         assert list(state.sizes) == [50.0, 50.0 * factor]

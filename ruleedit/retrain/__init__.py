@@ -24,6 +24,7 @@ from ruleedit.retrain.checkpoints import CheckpointFolder, Checkpoints
 from ruleedit.retrain.greedy import greedy
 from ruleedit.retrain.objective import asking
 from ruleedit.retrain.report import Answers, Effect, RuleEffect, effect
+from ruleedit.retrain.rows import RowsInMemory, Trainer, TrainingRows
 from ruleedit.retrain.task import (
     MODIFICATIONS,
     SELECTIONS,
@@ -34,7 +35,6 @@ from ruleedit.retrain.task import (
     Selection,
     Synthetic,
     Task,
-    Trainer,
 )
 from ruleedit.retrain.trainers import estimator_trainer, lightgbm_trainer
 
@@ -50,15 +50,18 @@ __all__ = [
     "Frote",
     "Point",
     "Retrained",
+    "RowsInMemory",
     "RuleEffect",
     "Synthetic",
     "Task",
     "Trainer",
+    "TrainingRows",
     "default_strategy",
     "effect",
     "estimator_trainer",
     "lightgbm_trainer",
     "retrain",
+    "retrain_rows",
 ]
 
 
@@ -162,25 +165,11 @@ def retrain(
     Source: Alkan et al., FROTE: Feedback Rule-Driven Oversampling for Editing Models, MLSys 2022;
     `ruleedit.retrain.greedy` says which rows the returned model was trained on.
     """
-    strategy = strategy or default_strategy(model)
-    if lessons is not None and strategy != "anchored":
-        raise Refused(f"{strategy!r} takes no lessons; 'anchored' does")
-    for what, name, known in (
-        ("strategies", strategy, STRATEGIES),
-        ("modifications", modify, MODIFICATIONS),
-        ("selections", selection, SELECTIONS),
-    ):
-        if name not in known:
-            raise UnknownName.among(name, known, where=f" among the {what}")
-    _check_limits(target, quota, iterations, batch, neighbours)
     rows = encoded_matrix(rows, feedback.schema)
-    if not len(rows):
-        raise NoRows("there is no training row; retraining needs the rows that the model was trained on")
     task = Task(
-        rows=rows,
+        rows=RowsInMemory(rows, trainer),
         answers=np.asarray(answers, dtype=np.intp),
-        feedback=feedback.settled(),
-        trainer=trainer,
+        feedback=feedback,
         background=background or Background.of(rows, answers, feedback.schema),
         model=model,
         seed=seed,
@@ -194,19 +183,44 @@ def retrain(
         progress=progress,
         should_stop=should_stop,
         checkpoints=checkpoints,
-        lessons=None if lessons is None else encoded_matrix(lessons, feedback.schema),
+        lessons=lessons,
     )
-    if model is not None and not asking(feedback):
-        return _as_it_is(task, model, strategy)
+    return retrain_rows(task, strategy)
+
+
+def retrain_rows(task: Task, strategy: str | None = None) -> Retrained:
+    """`retrain` with everything that it takes in one value, wherever the rows are. Raises as that does."""
+    strategy = strategy or default_strategy(task.model)
+    if task.lessons is not None:
+        if strategy != "anchored":
+            raise Refused(f"{strategy!r} takes no lessons; 'anchored' does")
+        encoded_matrix(task.lessons, task.feedback.schema)
+    for what, name, known in (
+        ("strategies", strategy, STRATEGIES),
+        ("modifications", task.modify, MODIFICATIONS),
+        ("selections", task.selection, SELECTIONS),
+    ):
+        if name not in known:
+            raise UnknownName.among(name, known, where=f" among the {what}")
+    _check_limits(task)
+    if not len(task.rows):
+        raise NoRows("there is no training row; retraining needs the rows that the model was trained on")
+    task.feedback.settled()
+    if task.model is not None and not asking(task.feedback):
+        return _as_it_is(task, task.model, strategy)
     return STRATEGIES[strategy](task)
 
 
-def _check_limits(target: float, quota: float, iterations: int, batch: int | None, neighbours: int) -> None:
-    if not 0.0 < target <= 1.0:
-        raise Refused(f"the target agreement is {target:g}; above 0 up to 1 is accepted")
-    if not 0.0 <= quota <= 10.0:
-        raise Refused(f"the quota of synthetic rows is {quota:g} times the training rows; 0 to 10 is accepted")
-    for name, count in (("iterations", iterations), ("rows in a batch", batch), ("neighbours", neighbours)):
+def _check_limits(task: Task) -> None:
+    if not 0.0 < task.target <= 1.0:
+        raise Refused(f"the target agreement is {task.target:g}; above 0 up to 1 is accepted")
+    if not 0.0 <= task.quota <= 10.0:
+        raise Refused(f"the quota of synthetic rows is {task.quota:g} times the training rows; 0 to 10 is accepted")
+    for name, count in (
+        ("iterations", task.iterations),
+        ("rows in a batch", task.batch),
+        ("neighbours", task.neighbours),
+    ):
         if count is not None and count < 1:
             raise Refused(f"the number of {name} is {count}; 1 or more is accepted")
 
@@ -223,7 +237,7 @@ def _as_it_is(task: Task, model: Model, strategy: str) -> Retrained:
         refitted=False,
         used=np.arange(len(task.rows)),
         modified=task.answers,
-        generated=Synthetic.none(task.rows.shape[1]),
+        generated=Synthetic.none(len(task.feedback.schema.features)),
     )
 
 

@@ -122,7 +122,7 @@ class _Adaptive:
 
     def _batch(self, model: Model | None, counts: Indices) -> Synthetic:
         """So many rows for each rule, with answers drawn from its distribution."""
-        batch = Synthetic.none(self.task.rows.shape[1])
+        batch = Synthetic.none(len(self.task.feedback.schema.features))
         for bases, count in zip(self.course.populations, counts, strict=True):
             if count and len(bases):
                 batch = batch.and_more(self._of_rule(bases, int(count), model))

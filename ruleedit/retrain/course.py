@@ -46,6 +46,11 @@ FEW = 20
 PROBES = 200
 #: What a lagging rule's base population is widened to.
 WIDE = 200
+#: Synthetic rows are made from at most so many training rows, drawn at random, and a few more of each rule's own: what
+#: values there are and what lies near a region more rows don't tell better.
+MOST_KNOWN = 50_000
+#: On at most so many of the validation rows, drawn at random, are models measured: shares to within 0.005.
+MOST_MEASURED = 50_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +75,7 @@ class Course:
     """The state of one retraining.
 
     ``most`` is the most trainings, ``bases`` the most base rows a rule, ``measured`` the most rows
-    of the validation part (drawn at random, None: all) that models are measured on, ``asked`` what
+    of the validation part that models are measured on, drawn at random, ``asked`` what
     answers as the model in force does (None: that itself).
     """
 
@@ -80,7 +85,7 @@ class Course:
         *,
         most: int,
         bases: int = MOST_BASES,
-        measured: int | None = None,
+        measured: int = MOST_MEASURED,
         asked: Model | None = None,
     ) -> None:
         self.task = task
@@ -89,12 +94,12 @@ class Course:
         self.bases = bases
         self.rng = np.random.default_rng(task.seed)
         self.rules = asking(task.feedback)
-        self.held = held_by_asking(task.feedback, task.rows)
+        self.held = task.rows.held(task.feedback)
         self.answers, self.keep = modified(task.answers, self.held, task.feedback, task.modify, self.rng)
         validation = stratified_quarter(task.answers, task.seed)
         self.kept = np.flatnonzero(self.keep)
         training = np.setdiff1d(self.kept, validation)
-        if measured is not None and len(validation) > measured:
+        if len(validation) > measured:
             validation = np.sort(self.rng.choice(validation, measured, replace=False))
         self.split = Split(training, validation)
         if not len(self.split.training):
@@ -103,7 +108,8 @@ class Course:
         self.curve: list[Point] = []
         self.notes: list[str] = []
         self.trainings = 0
-        self.generator = Generator(task.feedback, task.rows[self.split.training], task.background, self.rng)
+        self.known = self._known()
+        self.generator = Generator(task.feedback, task.rows.take(self.known), task.background, self.rng)
         self.populations = self._populations()
         self.evidence = self._evidence()
 
@@ -112,8 +118,19 @@ class Course:
         """The asking rule that holds each row that the loop trains on, -1 for none."""
         return self.held[self.split.training]
 
+    def _known(self) -> Indices:
+        """The rows, of those that the loop trains on, that synthetic rows are made from: their numbers, ascending."""
+        training = self.split.training
+        if len(training) <= MOST_KNOWN:
+            return training
+        chosen = [self.rng.choice(training, MOST_KNOWN, replace=False)]
+        for place in self.rules:
+            own = training[self.held_training == place]
+            chosen.append(self.rng.choice(own, self.bases, replace=False) if len(own) > self.bases else own)
+        return np.unique(np.concatenate(chosen))
+
     def _populations(self) -> list[Population]:
-        """The base population of each asking rule among the rows that the loop trains on."""
+        """The base population of each asking rule among the rows that synthetic rows are made from."""
         found = []
         for place in self.rules:
             bases = self._population(place)
@@ -130,7 +147,7 @@ class Course:
             task.feedback,
             place,
             rows,
-            self.held_training,
+            self.held[self.known],
             task.background,
             task.neighbours,
             self.rng,
@@ -147,12 +164,12 @@ class Course:
     def _evidence(self) -> Evidence:
         """The validation part, with probe rows for the rules that it hardly has rows of."""
         task, validation = self.task, self.split.validation
-        rows: list[Matrix] = [task.rows[validation]]
-        held = self.held[validation]
+        own, held = task.rows.take(validation), self.held[validation]
+        rows: list[Matrix] = [own]
         for place in self.rules:
             count = int((held == place).sum())
             if count < FEW:
-                probes = self._probes(place, task.rows[validation], held)
+                probes = self._probes(place, own, held)
                 rows.append(probes)
                 measured = f"agreement is measured on {len(probes)} generated rows beside {count} validation rows"
                 self._note(place, measured if len(probes) else "no row that the schema allows can be generated")
@@ -181,12 +198,13 @@ class Course:
             raise Cancelled(f"the retraining was stopped after {self.trainings} trainings; nothing was put in force")
 
     def train(self, used: Indices, synthetic: Synthetic) -> Model:
-        """Train on given rows by number and synthetic ones; the only place where the trainer is called."""
+        """Train on given rows by number and synthetic ones; the only place where a model is trained on them."""
         self.check_stop()
-        rows = np.concatenate([self.task.rows[used], synthetic.rows])
+        rows, seed = self.task.rows, self.task.seed
         answers = np.concatenate([self.answers[used], synthetic.answers])
+        marked = rows.mark(used) if self.task.checkpoints is not None else ""
         return self.remembered(
-            lambda: self.task.trainer(rows, answers, self.task.seed), "train", str(self.task.seed), rows, answers
+            lambda: rows.fit(used, synthetic.rows, answers, seed), "train", str(seed), marked, synthetic.rows, answers
         )
 
     def remembered(self, make: Callable[[], Model], *about: str | npt.NDArray[Any]) -> Model:

@@ -27,7 +27,7 @@ def greedy(task: Task) -> Retrained:
     """Retrain as FROTE does; see `ruleedit.retrain.retrain` for what it takes and gives."""
     # The start, the iterations and the last training.
     course = Course(task, most=task.iterations + 2)
-    kept = course.begun(Synthetic.none(task.rows.shape[1]))
+    kept = course.begun(Synthetic.none(len(task.feedback.schema.features)))
     stopped: Stopped = "iterations"
     for iteration in range(task.iterations):
         if kept.score.reaches(task.target):

@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ruleedit.feedback import Feedback
 from ruleedit.groups import Grouping
 from ruleedit.matching import Indices, Mask, Matrix, outcome_table
 from ruleedit.models import Model, Reals, outcome_codes
-from ruleedit.retrain.objective import held_by_asking, macro_f1, share
+from ruleedit.retrain.objective import f1_of
 from ruleedit.schema import Schema
+from ruleedit.sums import PARTS, Counts, added, counted, in_parts
 
 #: A text feature with more values makes groups too small to say anything about.
 FEW_VALUES = 12
@@ -149,58 +151,140 @@ def effect(
     Agreement compares outcomes. A row belongs to the first rule that holds it; the rows of rules
     that ask for nothing are outside.
     """
-    outside = held_by_asking(feedback, rows) < 0
+    return effect_of(feedback, changes(feedback, rows, truth, before, after, groups), groups)
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What `effect` goes by, in counts; those of a table's parts add up to those of the table.
+
+    ``inside`` has for each feedback rule its rows, those answered as it asks before and after, and the
+    total-variation distances before and after, in `PARTS`. Outside, ``decided`` counts the rows by what is
+    decided before and after, ``unlabelled`` those without a true answer, ``confusions`` the others by
+    that and by what is decided, before and after; ``groups`` has for each group its rows and those flipped.
+    """
+
+    inside: Counts
+    decided: Counts
+    unlabelled: int
+    confusions: tuple[Counts, Counts]
+    groups: Counts
+
+    def __add__(self, other: Changes) -> Changes:
+        """The counts of both; raises `ValueError` for those of other rules."""
+        before, after = (added(*sides) for sides in zip(self.confusions, other.confusions, strict=True))
+        return Changes(
+            added(self.inside, other.inside),
+            added(self.decided, other.decided),
+            self.unlabelled + other.unlabelled,
+            (before, after),
+            added(self.groups, other.groups),
+        )
+
+
+def changes(
+    feedback: Feedback,
+    rows: Matrix,
+    truth: Indices | None,
+    before: Answers,
+    after: Answers,
+    groups: Sequence[str | Grouping] | None = None,
+) -> Changes:
+    """Count what `effect` goes by, on a table or a part of one; see there."""
+    schema, classes = feedback.schema, len(feedback.schema.classes)
     held = feedback.assign(rows)
-    f1_before = f1_after = None
+    outside = ~feedback.asks[held]
+    old, new = before.outcomes[outside], after.outcomes[outside]
+    none: Counts = ((0,) * classes,) * classes
+    confusions = none, none
     if truth is not None:
-        classes = len(feedback.schema.classes)
-        f1_before, f1_after = (macro_f1(truth[outside], one.outcomes[outside], classes) for one in (before, after))
-    flipped = outside & (before.outcomes != after.outcomes)
-    return Effect(
-        feedback=tuple(_rule_effect(feedback, place, held == place, before, after) for place in range(len(feedback))),
-        outside=int(outside.sum()),
-        f1_before=f1_before,
-        f1_after=f1_after,
-        flips=share(flipped, outside),
-        flipped=int(flipped.sum()),
-        flips_by_class=flips_by_class(before.outcomes[flipped], after.outcomes[flipped], feedback.schema.classes),
-        classes=tuple(_class_parts(before.outcomes[outside], flipped[outside], feedback.schema)),
-        groups=tuple(_group_parts(rows[outside], flipped[outside], feedback.schema, groups)),
+        before_there, after_there = (counted(truth[outside], side, (classes, classes)) for side in (old, new))
+        confusions = before_there, after_there
+    there, flipped = rows[outside], old != new
+    return Changes(
+        inside=tuple(_inside(feedback, place, held == place, before, after) for place in range(len(feedback))),
+        decided=counted(old, new, (classes, classes)),
+        unlabelled=0 if truth is not None else int(outside.sum()),
+        confusions=confusions,
+        groups=tuple(
+            (int(here.sum()), int(flipped[here].sum()))
+            for grouping in subgroups(schema, groups)
+            for _, here in grouping.parts(there, schema)
+        ),
     )
 
 
-def _class_parts(before: Indices, flipped: Mask, schema: Schema) -> Iterator[Part]:
+def effect_of(feedback: Feedback, counts: Changes, groups: Sequence[str | Grouping] | None = None) -> Effect:
+    """`effect` of the counts on a table, of which ``groups`` are those that were counted."""
+    decided = np.array(counts.decided)
+    outside, flipped = int(decided.sum()), int(decided.sum() - decided.trace())
+    f1_before = f1_after = None
+    if outside and not counts.unlabelled:
+        f1_before, f1_after = (f1_of(np.array(side)) for side in counts.confusions)
+    return Effect(
+        feedback=tuple(_rule_effect(feedback, place, told) for place, told in enumerate(counts.inside)),
+        outside=outside,
+        f1_before=f1_before,
+        f1_after=f1_after,
+        flips=flipped / outside if outside else None,
+        flipped=flipped,
+        flips_by_class=_flips(decided, feedback.schema.classes),
+        classes=tuple(_class_parts(decided, feedback.schema)),
+        groups=tuple(_group_parts(counts.groups, feedback.schema, groups)),
+    )
+
+
+def _class_parts(decided: npt.NDArray[np.integer], schema: Schema) -> Iterator[Part]:
     for code, name in enumerate(schema.classes):
-        here = before == code
-        if here.any():
-            yield Part(None, name, int(here.sum()), int(flipped[here].sum()))
+        rows = int(decided[code].sum())
+        if rows:
+            yield Part(None, name, rows, rows - int(decided[code, code]))
 
 
-def _group_parts(
-    rows: Matrix, flipped: Mask, schema: Schema, groups: Sequence[str | Grouping] | None
-) -> Iterator[Part]:
-    for grouping in subgroups(schema, groups):
-        for value, here in grouping.parts(rows, schema):
-            if here.any():
-                yield Part(grouping.column, value, int(here.sum()), int(flipped[here].sum()))
+def _group_parts(counts: Counts, schema: Schema, groups: Sequence[str | Grouping] | None) -> Iterator[Part]:
+    nothing = np.empty((0, len(schema.features)))
+    named = [
+        (grouping.column, value)
+        for grouping in subgroups(schema, groups)
+        for value, _ in grouping.parts(nothing, schema)
+    ]
+    for (column, value), (rows, flipped) in zip(named, counts, strict=True):
+        if rows:
+            yield Part(column, value, rows, flipped)
 
 
-def _rule_effect(feedback: Feedback, place: int, here: Mask, before: Answers, after: Answers) -> RuleEffect:
+def _inside(feedback: Feedback, place: int, here: Mask, before: Answers, after: Answers) -> tuple[int, ...]:
+    """The counts of one rule's rows; see `Changes`."""
     rule = feedback.rules[place]
-    coverage = int(here.sum())
     if not rule.asks:
-        return RuleEffect(rule.id, str(rule.outcome), coverage, None, None)
+        return int(here.sum()), 0, 0, 0, 0
     wanted = feedback.outcome_codes()[place]
-    agreement = [share(one.outcomes == wanted, here) for one in (before, after)]
-    distance: list[float | None] = [None, None]
-    if coverage and not rule.outcome.is_class:
+    agreed = (int((one.outcomes[here] == wanted).sum()) for one in (before, after))
+    distances = [0, 0]
+    if not rule.outcome.is_class:
         asked = outcome_table([rule.outcome], feedback.schema.classes)[0]
-        distance = [float(np.abs(one.probabilities[here] - asked).sum(axis=1).mean() / 2.0) for one in (before, after)]
-    return RuleEffect(rule.id, str(rule.outcome), coverage, *agreement, *distance)
+        distances = [in_parts(np.abs(one.probabilities[here] - asked).sum(axis=1) / 2.0) for one in (before, after)]
+    return int(here.sum()), *agreed, *distances
+
+
+def _rule_effect(feedback: Feedback, place: int, counts: Sequence[int]) -> RuleEffect:
+    rule = feedback.rules[place]
+    coverage, *others = counts
+    if not rule.asks or not coverage:
+        return RuleEffect(rule.id, str(rule.outcome), coverage, None, None)
+    agreed, distances = [one / coverage for one in others[:2]], [one / coverage / PARTS for one in others[2:]]
+    return RuleEffect(rule.id, str(rule.outcome), coverage, *agreed, *(() if rule.outcome.is_class else distances))
 
 
 def flips_by_class(before: Indices, after: Indices, classes: tuple[str, ...]) -> dict[str, int]:
     """How many rows went from each class to each other one, commonest first; keys as "deny -> approve"."""
-    pairs, counts = np.unique(np.column_stack([before, after]), axis=0, return_counts=True)
-    order = np.argsort(-counts, kind="stable")
-    return {f"{classes[pairs[i, 0]]} -> {classes[pairs[i, 1]]}": int(counts[i]) for i in order}
+    return _flips(np.array(counted(before, after, (len(classes), len(classes)))), classes)
+
+
+def _flips(decided: npt.NDArray[np.integer], classes: tuple[str, ...]) -> dict[str, int]:
+    moved = decided * ~np.eye(len(classes), dtype=bool)
+    pairs = np.argsort(-moved.ravel(), kind="stable")[: np.count_nonzero(moved)]
+    return {
+        f"{classes[old]} -> {classes[new]}": int(moved[old, new])
+        for old, new in zip(*np.unravel_index(pairs, moved.shape), strict=True)
+    }

@@ -13,9 +13,8 @@ from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background, Model
 from ruleedit.retrain.checkpoints import Checkpoints
 from ruleedit.retrain.objective import WEIGHT, Score
+from ruleedit.retrain.rows import TrainingRows
 
-#: Trains a model on encoded rows (n, features) and their answers (n,), places of classes, with a seed.
-Trainer: TypeAlias = Callable[[Matrix, Indices, int], Model]
 Modify: TypeAlias = Literal["relabel", "drop", "none"]
 MODIFICATIONS: tuple[Modify, ...] = get_args(Modify)
 Selection: TypeAlias = Literal["random", "integer-program"]
@@ -69,10 +68,9 @@ class Synthetic:
 class Task:
     """What is to be retrained, on what, and within which limits; see `ruleedit.retrain.retrain`."""
 
-    rows: Matrix
+    rows: TrainingRows
     answers: Indices
     feedback: Feedback
-    trainer: Trainer
     background: Background
     model: Model | None = None
     seed: int = 0

@@ -77,7 +77,7 @@ class Teacher:
     def first(self) -> tuple[Taught, Synthetic]:
         """The rows of the first round, and those of them that were generated in the regions."""
         numbers, generated = self._given(), self._generated()
-        own = self.taught(self.task.rows[numbers], self.course.held[numbers])
+        own = self.taught(self.task.rows.take(numbers), self.course.held[numbers])
         if self.task.modify == "none":
             inside = own.held >= 0
             own.asked[inside] = self.task.answers[numbers][inside]
@@ -147,7 +147,7 @@ class Teacher:
         most = max(course.limit // max(len(course.rules), 1), LEAST_INSIDE if course.limit else 0)
         count = min(self.task.batch or self.most, most) * len(course.rules)
         if not count:
-            return Synthetic.none(self.task.rows.shape[1])
+            return Synthetic.none(len(self.feedback.schema.features))
         return course.generator.labelled(course.populations, select_random(course.populations, count, self.rng))
 
     def _lessons(self, inside: Synthetic) -> tuple[Matrix, Indices]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import InMemoryModel, Model, TableModel
-from ruleedit.retrain.task import Trainer
+from ruleedit.retrain.rows import Trainer
 from ruleedit.schema import Schema
 from ruleedit.tables import decode
 from ruleedit.training import boost
