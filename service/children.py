@@ -8,11 +8,14 @@ when it is stopped, and with the service itself. What goes between are our own v
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import resource
+import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -22,9 +25,12 @@ from ruleedit.errors import RuleEditError
 from service.errors import StepFailed
 from service.jobs import Watch
 
+log = logging.getLogger(__name__)
 Found = TypeVar("Found")
 #: What a step calls with the steps done and all of them.
 Progress: TypeAlias = Callable[..., None]
+#: What libraries in C++ say where memory is refused; their errors are of no common kind.
+_REFUSED_MEMORY = "bad_alloc"
 #: Seconds between two looks at whether the work was stopped or its time is up.
 _LOOK = 0.1
 _CONTEXT = multiprocessing.get_context("forkserver")
@@ -44,6 +50,7 @@ class Children:
 
         With a watch it is given ``progress`` too, to tell how far it is. Raises `Cancelled` where the watch was
         stopped, and `StepFailed` where the child died, took more than its time, or needed more than its memory.
+        What goes wrong in it otherwise is a `RuntimeError` here, and in the log as it was there.
         """
         here, there = _CONTEXT.Pipe()
         alive, held = _CONTEXT.Pipe(duplex=False)
@@ -55,6 +62,9 @@ class Children:
         try:
             found: Found = self._result(here, watch)
             return found
+        except EOFError:
+            child.join()
+            raise StepFailed(_ended(child.exitcode)) from None
         finally:
             child.kill()
             child.join()
@@ -73,12 +83,16 @@ class Children:
                 continue
             try:
                 kind, value = here.recv()
-            except EOFError:
-                raise StepFailed("the step's process ended in the middle; it may have needed too much memory") from None
+            except OSError:
+                # It died while it said something.
+                raise EOFError from None
             if kind == "progress" and watch is not None:
                 watch(*value)
             elif kind == "raised":
                 raise value
+            elif kind == "failed":
+                log.error("a step failed in its process:\n%s", value)
+                raise RuntimeError(value.rstrip().rpartition("\n")[2])
             else:
                 return value
 
@@ -94,6 +108,8 @@ def _work(
 ) -> None:
     """The life of a child: its limits, its step, its answer."""
     threading.Thread(target=_end_with_service, args=(alive,), daemon=True).start()
+    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    memory = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if watched:
@@ -103,10 +119,21 @@ def _work(
         answer = ("returned", value)
     except RuleEditError as problem:
         answer = ("raised", problem)
-    except MemoryError:
-        said = f"the step needed more than {memory} bytes, the most that the settings allow"
-        answer = ("raised", StepFailed(said))
+    except Exception as problem:  # noqa: BLE001 (it is told to the service, which logs it)
+        if isinstance(problem, MemoryError) or _REFUSED_MEMORY in str(problem):
+            said = f"the step needed more than {memory} bytes, the most that the settings allow"
+            answer = ("raised", StepFailed(said))
+        else:
+            answer = ("failed", traceback.format_exc())
     there.send(answer)
+
+
+def _ended(exit_code: int | None) -> str:
+    """What to say of a child that ended without an answer; the code of one that was killed is negative."""
+    how = ""
+    if exit_code is not None and exit_code < 0:
+        how = f" by signal {-exit_code} ({signal.strsignal(-exit_code)})"
+    return f"the step's process was ended{how} in the middle; it may have needed too much memory"
 
 
 def _end_with_service(alive: Connection) -> None:

@@ -24,6 +24,8 @@ from service.settings import MIB, Settings
 
 #: A text file up to so many bytes is read here: parsing it takes a small multiple of them.
 SMALL = MIB
+#: What the child exits with where memory is refused.
+OUT_OF_MEMORY = 3
 
 
 def inspect_table(path: Path, settings: Settings) -> tuple[int, list[dict[str, Any]]]:
@@ -79,13 +81,19 @@ def _in_child(kind: str, path: Path, settings: Settings, refusal: type[RuleEditE
     except subprocess.TimeoutExpired:
         raise refusal(f"{path.name!r} can't be read within {seconds:g} s") from None
     if done.returncode:
-        how = signal.Signals(-done.returncode).name if done.returncode < 0 else f"{memory // MIB} MiB were not enough"
-        raise refusal(f"{path.name!r} can't be read: the process that tried ended ({how})")
+        raise refusal(f"{path.name!r} can't be read: the process that tried ended ({_how(done.returncode, memory)})")
     said = json.loads(done.stdout)
     if "code" in said:
         _raise(said, refusal)
     found: dict[str, Any] = said
     return found
+
+
+def _how(exit_code: int, memory: int) -> str:
+    """How a child ended that found nothing; the code of one that was killed is negative."""
+    if exit_code == OUT_OF_MEMORY:
+        return f"{memory // MIB} MiB were not enough"
+    return f"exit code {exit_code}" if exit_code > 0 else f"signal {-exit_code}, {signal.strsignal(-exit_code)}"
 
 
 def _raise(said: dict[str, str], refusal: type[RuleEditError]) -> NoReturn:
@@ -111,7 +119,7 @@ def main(kind: str, path: str, most_cells: str, memory: str) -> None:
     except RuleEditError as problem:
         found = {"code": problem.code, "message": str(problem)}
     except MemoryError:
-        os._exit(1)
+        os._exit(OUT_OF_MEMORY)
     print(json.dumps(found))
 
 

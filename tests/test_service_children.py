@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import lightgbm.basic
 import pytest
 
 from ruleedit.errors import Cancelled, Refused
@@ -40,6 +41,16 @@ def refuse(*, progress: Progress) -> None:
 def crash(*, progress: Progress) -> None:
     """Die as a segmentation fault does."""
     os.kill(os.getpid(), 11)
+
+
+def refused_by_a_library(*, progress: Progress) -> None:
+    """Say that memory was refused as LightGBM says it."""
+    raise lightgbm.basic.LightGBMError("std::bad_alloc")
+
+
+def stumble(*, progress: Progress) -> None:
+    """Do what nobody meant to."""
+    raise ZeroDivisionError("no rows in the part")
 
 
 def devour(*, progress: Progress) -> int:
@@ -85,8 +96,8 @@ def test_a_refusal_comes_back_as_itself() -> None:
 
 
 def test_a_crash_is_the_step_s_alone() -> None:
-    """It has failed, and the next one runs."""
-    with pytest.raises(StepFailed, match="ended in the middle"):
+    """It has failed by a signal that is named, and the next one runs."""
+    with pytest.raises(StepFailed, match=r"ended by signal 11 \(Segmentation fault\) in the middle"):
         CHILDREN.call(crash, watch=quiet())
     assert CHILDREN.call(double, 1, watch=quiet())[0] == 2
 
@@ -95,6 +106,36 @@ def test_a_step_has_so_much_memory() -> None:
     """More is refused, to the step alone."""
     with pytest.raises(StepFailed, match=f"needed more than {8 * GIB} bytes"):
         CHILDREN.call(devour, watch=quiet())
+
+
+def test_memory_that_a_library_is_refused_is_memory_too() -> None:
+    """What C++ throws comes as an error of the library's own kind."""
+    with pytest.raises(StepFailed, match=f"needed more than {8 * GIB} bytes"):
+        CHILDREN.call(refused_by_a_library, watch=quiet())
+
+
+def test_a_mistake_of_ours_is_no_lack_of_memory(caplog: pytest.LogCaptureFixture) -> None:
+    """It is an error of the server's, whose log has the place; no one is told that memory was short."""
+    with pytest.raises(RuntimeError, match="ZeroDivisionError: no rows in the part") as raised:
+        CHILDREN.call(stumble, watch=quiet())
+    assert not isinstance(raised.value, StepFailed)
+    assert ", in stumble\n" in caplog.text
+
+
+def test_a_limit_past_the_system_s_own_is_the_system_s(tmp_path: Path) -> None:
+    """A service that may itself have less (`ulimit -v`) still runs its steps, within that."""
+    program = (
+        "import resource\n"
+        f"resource.setrlimit(resource.RLIMIT_AS, ({4 * GIB}, {4 * GIB}))\n"
+        "from tests.test_service_children import CHILDREN, devour, double, quiet\n"
+        "print(CHILDREN.call(double, 2, watch=quiet())[0])\n"
+        "try:\n    CHILDREN.call(devour, watch=quiet())\nexcept Exception as problem:\n    print(problem)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parents[1], capture_output=True, text=True, timeout=120
+    )
+    assert done.stdout.splitlines()[0] == "4", done.stderr
+    assert f"needed more than {4 * GIB} bytes" in done.stdout
 
 
 def test_a_step_has_so_much_time(tmp_path: Path) -> None:
