@@ -98,6 +98,21 @@ class Rotating:
 
     def write(self, lines: bytes) -> None:
         """Append whole lines."""
+        self._append(lines)
+
+    def write_through(self, lines: bytes) -> None:
+        """Append whole lines and wait until they are on the disk."""
+        file = self._append(lines)
+        try:
+            # Outside of the lock: the disk takes the lines of many at once.
+            os.fsync(file.fileno())
+        except (OSError, ValueError):
+            # A file that somebody closed meanwhile was on the disk before.
+            if not file.closed:
+                raise
+
+    def _append(self, lines: bytes) -> BinaryIO:
+        """Append whole lines; returns the file that they are in."""
         with self._lock:
             if self._file.tell() and (
                 self._file.tell() + len(lines) > self._most_bytes or self._clock().date() != self._day
@@ -105,11 +120,7 @@ class Rotating:
                 self._rotate()
             self._file.write(lines)
             self._file.flush()
-
-    def write_through(self, lines: bytes) -> None:
-        """Append whole lines and wait until they are on the disk."""
-        self.write(lines)
-        os.fsync(self._file.fileno())
+            return self._file
 
     def close(self) -> None:
         """Close the file."""
@@ -121,13 +132,16 @@ class Rotating:
         return sorted(self._folder.glob(f"{self._name}-*.jsonl"))
 
     def _rotate(self) -> None:
-        self._file.close()
+        """Begin a new file; where that fails the old one stays in use, and the next line tries again."""
+        os.fsync(self._file.fileno())
         stamp = self._clock().strftime("%Y%m%dT%H%M%S.%f")
         number = 0
         while (place := self._folder / f"{self._name}-{stamp}-{number}.jsonl").exists():
             number += 1
-        self._path.rename(place)
-        self._file = self._path.open("ab")
+        if self._path.exists():
+            self._path.rename(place)
+        old, self._file = self._file, self._path.open("ab")
+        old.close()
         self._day = self._clock().date()
         self._forget()
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -118,3 +120,42 @@ def test_a_restart_appends(tmp_path: Path) -> None:
         log.write_through(f"{number}\n".encode())
         log.close()
     assert (tmp_path / "log.jsonl").read_text() == "0\n1\n"
+
+
+def test_many_at_once_write_through_while_files_are_closed(tmp_path: Path) -> None:
+    """Nobody meets a file that another one closed, and every line is there once."""
+    log = rotating(tmp_path, Clock(), most_bytes=64, most_files=10_000)
+    failed: list[BaseException] = []
+
+    def write(writer: int) -> None:
+        try:
+            for number in range(100):
+                log.write_through(f"{writer} {number}\n".encode())
+        except (OSError, ValueError) as problem:
+            failed.append(problem)
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log.close()
+    assert failed == []
+    lines = "".join(path.read_text() for path in (*log.closed, tmp_path / "log.jsonl")).splitlines()
+    assert sorted(lines) == sorted(f"{writer} {number}" for writer in range(8) for number in range(100))
+
+
+def test_a_file_that_can_t_be_closed_for_a_new_one_is_gone_on_with(tmp_path: Path) -> None:
+    """The disk's error is told, and as soon as it is over lines are written again, none of them twice."""
+    log = rotating(tmp_path, Clock())
+    log.write(b"line 0, a long one\n")
+    real = Path.open
+    with mock.patch.object(Path, "open", side_effect=OSError(errno.EMFILE, "Too many open files")):
+        for _ in range(2):
+            with pytest.raises(OSError, match="Too many"):
+                log.write(b"refused\n")
+    assert Path.open is real
+    log.write(b"line 1\n")
+    log.close()
+    assert [path.read_text() for path in log.closed] == ["line 0, a long one\n"]
+    assert (tmp_path / "log.jsonl").read_text() == "line 1\n"
