@@ -23,6 +23,10 @@ TESTS = "RULEEDIT_TEST_"
 COMMANDS = ("RULEEDIT_DASK",)
 #: Signatures that nobody who only verifies could make: no shared secret, and never "none".
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
+#: Numbers that may be 0: nothing of it, or always at once. Of the others 0 would leave a service that does nothing.
+ZERO = frozenset({
+    "workers", "inline_rows", "most_waiting", "key_seconds", "clock_skew", "keep_payloads_days", "decision_log_files",
+})  # fmt: skip
 _SWITCH = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
 
 
@@ -33,7 +37,7 @@ class Settings:
     Parameters
     ----------
     data_dir
-        The folder of the database and the files; made where it isn't there.
+        The folder of the database and the files; made, for its owner alone, where it isn't there.
     workbench
         Whether the pages are served at ``/``; NiceGUI has one application a process, so a process has one workbench.
     api
@@ -276,18 +280,18 @@ def from_environment(environ: Mapping[str, str], **chosen: Any) -> Settings:
             known = [PREFIX + kind.upper() for kind in kinds]
             raise Refused(f"{variable} is no setting{did_you_mean(variable, known)}; the documentation lists them")
         try:
-            given[name] = _read(text, kinds[name])
+            given[name] = _read(text, kinds[name], zero=name in ZERO)
         except (ValueError, KeyError):
-            raise Refused(f"{variable} is {text!r}; {_wanted(kinds[name])} is accepted") from None
+            raise Refused(f"{variable} is {text!r}; {_wanted(kinds[name], zero=name in ZERO)} is accepted") from None
     return Settings(**(given | {name: value for name, value in chosen.items() if value is not None}))
 
 
-def _read(text: str, kind: Any) -> Any:
+def _read(text: str, kind: Any, *, zero: bool) -> Any:
     if kind is bool:
         return _SWITCH[text.strip().lower()]
     if kind in (int, float):
         value = kind(text)
-        if not 0 <= value < float("inf"):
+        if not 0 <= value < float("inf") or (value == 0 and not zero):
             raise ValueError(text)
         return value
     if kind == tuple[str, ...]:
@@ -298,8 +302,10 @@ def _read(text: str, kind: Any) -> Any:
     return Path(text) if kind is Path else text
 
 
-def _wanted(kind: Any) -> str:
-    return {bool: "on or off", int: "a whole number", float: "a number"}.get(kind, "name=value,name=value")
+def _wanted(kind: Any, *, zero: bool) -> str:
+    least = "" if zero else " above 0"
+    numbers = {int: f"a whole number{least}", float: f"a number{least}"}
+    return {bool: "on or off", **numbers}.get(kind, "name=value,name=value")
 
 
 def _check_oidc(settings: Settings) -> None:

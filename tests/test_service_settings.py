@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ruleedit.errors import Refused
-from service.settings import Settings, check_host, from_environment, is_loopback
+from service.settings import ZERO, Settings, check_host, from_environment, is_loopback
 
 FOLDER = {"RULEEDIT_DATA_DIR": "/srv/ruleedit"}
 
@@ -55,6 +55,8 @@ def test_what_the_command_says_wins() -> None:
         ("RULEEDIT_WORKERS", "-1", "a whole number is accepted"),
         ("RULEEDIT_CLOCK_SKEW", "inf", "a number is accepted"),
         ("RULEEDIT_CLOCK_SKEW", "nan", "a number is accepted"),
+        ("RULEEDIT_MOST_ROWS", "0", "a whole number above 0 is accepted"),
+        ("RULEEDIT_PROGRESS_SECONDS", "0.0", "a number above 0 is accepted"),
         ("RULEEDIT_DEMO", "maybe", "on or off is accepted"),
         ("RULEEDIT_OIDC_ROLES", "analyst", "name=value"),
     ],
@@ -63,6 +65,16 @@ def test_a_wrong_variable_is_refused_by_name(variable: str, text: str, said: str
     """Before anything listens."""
     with pytest.raises(Refused, match=re.escape(said)):
         from_environment(FOLDER | {variable: text})
+
+
+def test_0_is_accepted_where_it_says_something() -> None:
+    """No payload is erased, no request waits, a key is read anew each time; every other number is above 0."""
+    given = {f"RULEEDIT_{name.upper()}": "0" for name in ZERO} | {"RULEEDIT_SHARED": "on"}
+    settings = from_environment(FOLDER | given)
+    numbers = {field.name for field in dataclasses.fields(Settings) if field.type in ("int", "float")}
+    assert numbers >= ZERO
+    for name in numbers:
+        assert (getattr(settings, name) == 0) == (name in ZERO)
 
 
 OIDC = {"oidc_issuer": "https://id.example", "oidc_audience": "ruleedit", "oidc_jwks": "/keys.json"}
