@@ -14,12 +14,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ruleedit.conflicts import Overlap, effective, overlaps, refuse_open
-from ruleedit.matching import Indices, Mask, Matrix, first_region, outcome_codes
+from ruleedit.matching import Indices, Mask, Matrix, first_region, outcome_codes, region_mask
 from ruleedit.regions import NOWHERE, Box, Part, Region, rule_box
 from ruleedit.rules import MODEL, Outcome, Rule, RuleSet
 from ruleedit.schema import Schema
@@ -68,6 +69,25 @@ class Feedback:
     def assign(self, rows: Matrix) -> Indices:
         """For each encoded row the place of the feedback rule that holds it; -1 for none; shape (n,)."""
         return first_region([rule.region for rule in self.rules], rows, self.schema)
+
+    def holds(self, place: int, rows: Matrix) -> Mask:
+        """Which encoded rows the rule at ``place`` holds, as `assign` says it of all rules; shape (n,).
+
+        The rules before it that meet it are looked at, no others.
+        """
+        mask = region_mask(self.rules[place].region, rows, self.schema)
+        for earlier in self._before[place]:
+            inside = np.flatnonzero(mask)
+            mask[inside] = ~region_mask(earlier, rows[inside], self.schema)
+        return mask
+
+    @cached_property
+    def _before(self) -> tuple[tuple[Region, ...], ...]:
+        """For each rule the regions of those before it that meet it."""
+        regions = [rule.region for rule in self.rules]
+        return tuple(
+            tuple(other for other in regions[:place] if other.meets(region)) for place, region in enumerate(regions)
+        )
 
     @property
     def asks(self) -> Mask:

@@ -337,6 +337,10 @@ class Region:
         )
         return Region(tuple(parts))
 
+    def meets(self, other: Region) -> bool:
+        """Whether a box of this region meets one of the other; what their holes take isn't looked at."""
+        return any(mine.box.meets(theirs.box) for mine in self.parts for theirs in other.parts)
+
     def without(self, *boxes: Box) -> Region:
         """The rows of this region that are in none of the boxes."""
         return Region(tuple(Part.of(part.box, part.holes + boxes) for part in self.parts))

@@ -155,6 +155,18 @@ def test_exact_regions_are_disjoint_and_agree_with_assign(batch: int, count: Cal
         assert first_region(exact, codes, draft.schema).tolist() == found.assign(codes).tolist()
 
 
+def test_what_one_rule_holds_is_what_assign_says(count: Callable[[int, int], int]) -> None:
+    """Asked rule by rule, looking only at earlier rules that meet it, the same rows are held."""
+    for number in range(count(60, 500)):
+        dice = Dice(5_000_000 + number)
+        draft = make_draft(dice, most=6)
+        found = asks(draft)
+        codes = encoded(make_small_rows(dice, draft.schema, 30), draft.schema)
+        held = found.assign(codes)
+        for place in range(len(found)):
+            assert found.holds(place, codes).tolist() == (held == place).tolist()
+
+
 def test_asked_outcomes_are_assign_and_codes(count: Callable[[int, int], int]) -> None:
     """`asked_outcomes` gives the holder, and the greatest class of what it asks or -1."""
     for number in range(count(60, 500)):

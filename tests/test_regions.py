@@ -17,6 +17,7 @@ from ruleedit.errors import (
     ValueOutOfRange,
 )
 from ruleedit.regions import (
+    NOWHERE,
     Box,
     NumberSet,
     Part,
@@ -244,6 +245,15 @@ def test_intersections_hold_the_rows_of_both(worlds: list[World]) -> None:
         both = one.intersect(other)
         assert all((row in both) == (row in one and row in other) for row in world.rows)
         assert both.is_empty == other.intersect(one).is_empty == (not one.meets(other))
+
+
+def test_regions_meet_where_their_boxes_do(worlds: list[World]) -> None:
+    """Promise 10: regions that don't meet have no row in common; what a hole takes isn't looked at."""
+    for world in worlds:
+        one, other = world.boxes
+        assert Region.of(one).meets(Region.of(other)) == one.meets(other)
+        assert Region.of(one).without(one).meets(Region.of(one)) == (not one.is_empty)
+        assert not NOWHERE.meets(Region.of(one))
 
 
 def test_differences_are_disjoint_and_exact(worlds: list[World]) -> None:

@@ -13,7 +13,7 @@ from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Matrix, box_mask
 from ruleedit.models import Background
 from ruleedit.regions import NumberSet, Region, clauses_box
-from ruleedit.retrain.columns import Seen, allowed, box_columns
+from ruleedit.retrain.columns import Columns, Seen, allowed
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.objective import asking
 from ruleedit.retrain.population import MOST_BASES, nearby, neighbours, population
@@ -246,7 +246,40 @@ class TestAllowed:
         """What the schema says can't be isn't generated."""
         box = clauses_box(parse_rule("IF x < -5 THEN yes").clauses, MIXED)
         seen = tuple(self.seen(1.0, feature=feature) for feature in MIXED.features)
-        assert box_columns(box, MIXED, seen) is None
+        assert Columns(MIXED, seen).within(box) is None
+
+    def test_a_set_that_boxes_share_is_worked_out_once(self) -> None:
+        """And only the features that a box names are in the answer, by their place."""
+        seen = tuple(self.seen(1.0, feature=feature) for feature in MIXED.features)
+        columns = Columns(MIXED, seen)
+        one = columns.within(clauses_box(parse_rule("IF x > 1 AND c = b THEN yes").clauses, MIXED))
+        other = columns.within(clauses_box(parse_rule("IF x > 1 AND n < 9 THEN yes").clauses, MIXED))
+        assert one is not None
+        assert other is not None
+        assert (set(one), set(other)) == ({0, 2}, {0, 1})
+        assert one[0] is other[0]
+        assert set(columns.anywhere) == {0, 1, 2, 3, 4}
+
+    @pytest.mark.parametrize("text", ["c in (a, rare)", "c not in (a, b)", "c is missing", "c not in (a, b, c, rare)"])
+    def test_a_text_may_stay_where_the_set_holds_it(self, text: str) -> None:
+        """By its code; one never seen only where the rule leaves nothing else, missing where the rule has it."""
+        feature = MIXED.features[2]
+        values = clauses_box(parse_rule(f"IF {text} THEN yes").clauses, MIXED).by_feature["c"]
+        column = allowed(values, feature, self.seen(1.0, 2.0, feature=feature))
+        texts = [None, *feature.categories]
+        stays = column.keeps(np.array([math.nan, 1.0, 2.0, 3.0, 4.0]))
+        assert stays.tolist() == [one in values for one in texts]
+        assert column.keeps(np.array([0.0])).tolist() == [text.count(",") == 3]
+
+    def test_texts_are_drawn_as_often_as_they_were_seen(self) -> None:
+        """The same draws as numpy's own by weight: four of seven are `a`, one each the other three."""
+        feature = MIXED.features[2]
+        column = allowed(None, feature, self.seen(1.0, 1.0, 1.0, feature=feature))
+        drawn = column.draw(700, np.random.default_rng(3))
+        dice = np.random.default_rng(3)
+        dice.random(700)
+        assert drawn.tolist() == dice.choice([1.0, 2.0, 3.0, 4.0], 700, p=column.shares).tolist()
+        assert 350 < (drawn == 1.0).sum() < 450
 
 
 class TestMoved:

@@ -27,6 +27,7 @@ from ruleedit.retrain.continuation import (
 )
 from ruleedit.retrain.course import Course
 from ruleedit.retrain.objective import Score
+from ruleedit.retrain.population import nearby
 from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, probabilities
 from ruleedit.retrain.stages import Stage, stages
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
@@ -42,6 +43,8 @@ MOST_BASES = 150
 MOST_FLIPS = 0.0005
 #: and where more of the contrast rows made anew, of so many rows taught for a rule, are decided as they should not be.
 MOST_WRONG, SEARCHED = 0.005, 150
+#: So many training rows are moved into the region of a rule that lags, to find what the model still gets wrong.
+MOVED = 500
 
 
 def anchored(task: Task) -> Retrained:
@@ -80,7 +83,7 @@ class _Anchored:
         while self.course.trainings < self.course.most and stopped != "target":
             candidate = self._round(candidate, taught, starts)
             score = self.course.measure(candidate, len(generated), best)
-            more, wrong = self._searched(candidate, taught)
+            more, wrong = self._searched(candidate, taught, score)
             if score.objective - wrong - (score.flips or 0.0) > value:
                 value = score.objective - wrong - (score.flips or 0.0)
                 kept, best, accepted = candidate, score, accepted + 1
@@ -130,11 +133,19 @@ class _Anchored:
         """What the rules say, or the class of a row that keeps its own answer."""
         return np.where(wanted[:, None] >= 0, self.targets[held], np.eye(self.targets.shape[1])[asked])
 
-    def _searched(self, model: Grown, taught: Taught) -> tuple[Taught, float]:
-        """New contrast rows that the model gets wrong, and their share.
+    def _searched(self, model: Grown, taught: Taught, score: Score) -> tuple[Taught, float]:
+        """New rows that the model gets wrong: contrast rows, of which the share is given too, and of rules that lag
+        rows moved into the region.
 
         Outside it gets right what the added trees leave as it was.
         """
+        contrasts = self._contrasts(taught)
+        found = self._wrong(model, contrasts)
+        share = len(found.rows) / max(len(contrasts.rows), 1)
+        return found.and_more(self._wrong(model, self._moved(score))), share
+
+    def _contrasts(self, taught: Taught) -> Taught:
+        """Contrast rows of every stage, once and twice from rows that were taught for its rules."""
         made = taught.of(np.zeros(0, dtype=np.intp))
         for stage in self.stages:
             own = np.flatnonzero(np.isin(taught.held, stage.places) | np.isin(taught.near, stage.places))
@@ -142,6 +153,28 @@ class _Anchored:
             once = self.teacher.contrasts(stage, taught.rows[chosen])
             rows = np.concatenate([once, self.teacher.contrasts(stage, once)])
             made = made.and_more(self.teacher.taught(rows, np.full(len(rows), stage.places[0])))
+        return made
+
+    def _moved(self, score: Score) -> Taught:
+        """Training rows from near the regions of the rules that lag, moved into them.
+
+        A tree lifts a whole region by what its most reluctant row lacks. Where the evidence shows that
+        some rows lack more the generated rows, in the middle of their parents, had none of that kind.
+        """
+        course, generator = self.course, self.course.generator
+        rows, places = [generator.rows[:0]], [np.zeros(0, dtype=np.intp)]
+        for place, agreement in zip(course.rules, score.by_rule, strict=True):
+            if agreement is not None and agreement < self.task.target:
+                near = nearby(self.task.feedback, place, generator.rows, MOVED)[0]
+                chosen = course.rng.permutation(near)[:MOVED]
+                rows.append(generator.moved(place, generator.rows[chosen]))
+                places.append(np.full(len(rows[-1]), place))
+        return self.teacher.taught(np.concatenate(rows), np.concatenate(places))
+
+    def _wrong(self, model: Grown, made: Taught) -> Taught:
+        """Those of the rows that the model gets wrong."""
+        if not len(made.rows):
+            return made
         gain = model.gain(made.rows).reshape(len(made.rows), -1)
         found = made.of(np.flatnonzero((made.held >= 0) | (gain != 0.0).any(axis=1)))
         start = self.before.before.raw_score(found.rows)
@@ -149,8 +182,7 @@ class _Anchored:
             outcome_codes(probabilities(scores, self.factor), self.thresholds)
             for scores in (start, start + model.gain(found.rows))
         )
-        wrong = np.flatnonzero(codes != np.where(found.wanted < 0, own_codes, found.wanted))
-        return found.of(wrong), len(wrong) / max(len(made.rows), 1)
+        return found.of(np.flatnonzero(codes != np.where(found.wanted < 0, own_codes, found.wanted)))
 
     def _finished(
         self, kept: Grown, taught: Taught, generated: Synthetic, accepted: int, stopped: Stopped

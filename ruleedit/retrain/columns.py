@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.matching import Mask, Matrix, set_mask
+from ruleedit.matching import Indices, Mask, Matrix, set_mask
 from ruleedit.regions import Box, Interval, NumberSet, TextSet, ValueSet, full_set
 from ruleedit.rules import ZERO
 from ruleedit.schema import Feature, Schema
@@ -75,9 +76,18 @@ class Allowed:
 
     def keeps(self, column: Column) -> Mask:
         """Which values may stay; shape (n,). An unseen category may only where nothing else can be drawn."""
-        mask = set_mask(self.legal, column, self.feature)
+        if not self.feature.is_number:
+            kept: Mask = self._kept_codes[np.nan_to_num(column, nan=len(self._kept_codes) - 1).astype(np.intp)]
+            return kept
+        return set_mask(self.legal, column, self.feature)
+
+    @cached_property
+    def _kept_codes(self) -> Mask:
+        """Whether each code may stay, and missing, which is last: looked up for every row that is made."""
+        codes = np.append(np.arange(max(self.feature.code_of.values(), default=0) + 1, dtype=float), np.nan)
+        mask = set_mask(self.legal, codes, self.feature)
         if self.feature.kind == "categorical" and 0 not in self.codes:
-            mask &= column != 0.0
+            mask[0] = False
         return mask
 
     def draw(self, count: int, rng: np.random.Generator) -> Column:
@@ -88,12 +98,21 @@ class Allowed:
         if self.intervals:
             drawn[present] = self._numbers(some, rng)
         elif self.codes:
-            drawn[present] = rng.choice(np.array(self.codes, dtype=float), size=some, p=self.shares)
+            drawn[present] = np.array(self.codes, dtype=float)[self._which(some, rng)]
         return drawn
 
+    def _which(self, count: int, rng: np.random.Generator) -> Indices:
+        """Places drawn by the shares; shape (count,). As ``rng.choice`` does, which looks the shares over each time."""
+        found: Indices = self._upto.searchsorted(rng.random(count), side="right")
+        return found
+
+    @cached_property
+    def _upto(self) -> Column:
+        upto = np.cumsum(self.shares)
+        return np.asarray(upto / upto[-1])
+
     def _numbers(self, count: int, rng: np.random.Generator) -> Column:
-        which = rng.choice(len(self.intervals), size=count, p=self.shares)
-        low, high = np.array(self.intervals).T[:, which]
+        low, high = np.array(self.intervals).T[:, self._which(count, rng)]
         place = rng.random(count)
         # Weighted so that no difference of two large doubles overflows; clipped because it rounds.
         numbers = low * (1.0 - place) + high * place
@@ -171,18 +190,36 @@ def _lengths(intervals: Sequence[Interval], feature: Feature) -> tuple[float, ..
     return tuple((shares / shares.sum()).tolist())
 
 
-def box_columns(box: Box, schema: Schema, seen: Sequence[Seen]) -> tuple[Allowed, ...] | None:
-    """What each feature may be inside a box; None where the schema leaves the box no row."""
-    columns = tuple(
-        allowed(box.by_feature.get(feature.name), feature, seen[place]) for place, feature in enumerate(schema.features)
-    )
-    return None if any(column.is_empty for column in columns) else columns
+class Columns:
+    """What the features of a schema may be inside boxes; many boxes share a set, so each is worked out once."""
+
+    def __init__(self, schema: Schema, seen: Sequence[Seen]) -> None:
+        self._schema, self._seen = schema, seen
+        self._known: dict[tuple[int, ValueSet], Allowed] = {}
+        #: What each may be where nothing says more than the schema does.
+        self.anywhere: Mapping[int, Allowed] = {
+            place: allowed(None, feature, seen[place]) for place, feature in enumerate(schema.features)
+        }
+
+    def within(self, box: Box) -> Mapping[int, Allowed] | None:
+        """What the features that a box names may be inside it, by place; None where the schema leaves it no row."""
+        found = {place: self._allowed(place, values) for place, values in self._places(box)}
+        return None if any(column.is_empty for column in {**self.anywhere, **found}.values()) else found
+
+    def _places(self, box: Box) -> Iterator[tuple[int, ValueSet]]:
+        return ((self._schema.index(name), values) for name, values in box.sets)
+
+    def _allowed(self, place: int, values: ValueSet) -> Allowed:
+        key = (place, values)
+        if key not in self._known:
+            self._known[key] = allowed(values, self._schema.features[place], self._seen[place])
+        return self._known[key]
 
 
-def constrain(rows: Matrix, columns: Sequence[Allowed], rng: np.random.Generator) -> Matrix:
-    """The encoded rows (n, features) with every value that isn't allowed drawn anew."""
+def constrain(rows: Matrix, columns: Mapping[int, Allowed], rng: np.random.Generator) -> Matrix:
+    """The encoded rows (n, features) with every value drawn anew that its column, by place, doesn't allow."""
     rows = rows.copy()
-    for place, column in enumerate(columns):
+    for place, column in columns.items():
         bad = np.flatnonzero(~column.keeps(rows[:, place]))
         if len(bad):
             rows[bad, place] = column.draw(len(bad), rng)

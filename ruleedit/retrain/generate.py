@@ -6,23 +6,23 @@ Source: Alkan et al., FROTE, section 4 (rule-constrained generation), over Chawl
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from ruleedit.feedback import Feedback
-from ruleedit.matching import Indices, Mask, Matrix, box_mask
+from ruleedit.matching import Indices, Mask, Matrix, first_box
 from ruleedit.models import Background
 from ruleedit.regions import Box
-from ruleedit.retrain.columns import Allowed, Seen, as_read, box_columns, constrain
+from ruleedit.retrain.columns import Allowed, Columns, Seen, as_read, constrain
 from ruleedit.retrain.modify import draw_answers
 from ruleedit.retrain.population import Population
 from ruleedit.retrain.task import Synthetic
 
-#: A box of a region, and what each feature may be in it.
-Place: TypeAlias = tuple[Box, tuple[Allowed, ...]]
+#: A box of a region, and what the features that it names may be in it.
+Place: TypeAlias = tuple[Box, Mapping[int, Allowed]]
 #: How often a row that fell into another rule's region is made anew before it is put into an exact box.
 ATTEMPTS = 10
 #: Up to so many disjoint boxes of a region are used for rows that no attempt got into it.
@@ -40,10 +40,11 @@ class Generator:
         self.schema = feedback.schema
         self._numbers = np.array([feature.is_number for feature in self.schema.features])
         self._whole = np.array([feature.kind == "integer" for feature in self.schema.features])
-        self._seen = tuple(
+        seen = [
             Seen.of(rows[:, place], feature, background.deviations[place])
             for place, feature in enumerate(self.schema.features)
-        )
+        ]
+        self._columns = Columns(self.schema, seen)
         self._boxes: dict[int, list[Place]] = {}
         self._exact: dict[int, list[Place]] = {}
 
@@ -79,30 +80,34 @@ class Generator:
 
         None where the schema leaves the box no row.
         """
-        columns = box_columns(box, self.schema, self._seen)
-        return rows[:0] if box.is_empty or columns is None else constrain(rows, columns, self.rng)
+        columns = self._columns.within(box)
+        if box.is_empty or columns is None:
+            return rows[:0]
+        return constrain(rows, {**self._columns.anywhere, **columns}, self.rng)
 
     def _held(self, rule: int, homes: Matrix, draw: Callable[[Indices], Matrix]) -> Matrix:
         """Rows that the rule holds, of what ``draw`` gives for their numbers; ``homes`` are where they come from."""
         made = np.empty(homes.shape)
         left = np.arange(len(homes))
         for boxes in (self._part_boxes, self._exact_boxes):
-            for _ in range(ATTEMPTS if len(left) and boxes(rule) else 0):
-                made[left] = self._placed(draw(left), homes[left], boxes(rule))
-                strays: Mask = self.feedback.assign(made[left]) != rule
+            if not len(left) or not boxes(rule):
+                continue
+            own = first_box([box for box, _ in boxes(rule)], homes, self.schema)
+            for _ in range(ATTEMPTS):
+                made[left] = self._placed(draw(left), own[left], boxes(rule))
+                strays: Mask = ~self.feedback.holds(rule, made[left])
                 left = left[strays]
                 if not len(left):
                     return made
         return np.delete(made, left, axis=0)
 
-    def _placed(self, rows: Matrix, homes: Matrix, boxes: Sequence[Place]) -> Matrix:
-        """The rows, each constrained to one of the boxes: its home's own or, half the time, any."""
-        rows = rows.copy()
+    def _placed(self, rows: Matrix, homes: Indices, boxes: Sequence[Place]) -> Matrix:
+        """The rows, each constrained to one of the boxes: its home (-1 for none) or, half the time, any."""
+        rows = constrain(rows, self._columns.anywhere, self.rng)
         which = self.rng.integers(len(boxes), size=len(rows))
         if len(boxes) > 1:
-            at_home = self.rng.random(len(rows)) < 0.5
-            for number in reversed(range(len(boxes))):
-                which[at_home & box_mask(boxes[number][0], homes, self.schema)] = number
+            at_home = (self.rng.random(len(rows)) < 0.5) & (homes >= 0)
+            which[at_home] = homes[at_home]
         for number in np.unique(which):
             here = which == number
             rows[here] = constrain(rows[here], boxes[number][1], self.rng)
@@ -148,7 +153,7 @@ class Generator:
     def _usable(self, boxes: Iterable[Box]) -> list[Place]:
         found = []
         for box in boxes:
-            columns = box_columns(box, self.schema, self._seen)
+            columns = self._columns.within(box)
             if columns is not None:
                 found.append((box, columns))
         return found

@@ -78,15 +78,10 @@ def is_class(rule: FeedbackRule) -> bool:
 def _stage(feedback: Feedback, background: Background, places: tuple[int, ...], *, everywhere: bool = False) -> Stage:
     if everywhere:
         return Stage(places, edges(feedback, background), True, tuple(_cut_out(feedback, (), places)))
-    kept = [place for place in range(places[0]) if not is_class(feedback.rules[place])]
-    kept = [place for place in kept if _meet(feedback, place, places[0])]
+    earlier, region = feedback.rules[: places[0]], feedback.rules[places[0]].region
+    kept = [place for place, rule in enumerate(earlier) if not is_class(rule) and rule.region.meets(region)]
     known = edges(feedback, background, [*kept, *places])
     return Stage(places, known, False, tuple(_cut_out(feedback, kept, places)))
-
-
-def _meet(feedback: Feedback, one: int, other: int) -> bool:
-    boxes = [[part.box for part in feedback.rules[place].region.parts] for place in (one, other)]
-    return any(mine.meets(theirs) for mine in boxes[0] for theirs in boxes[1])
 
 
 def _cut_out(feedback: Feedback, kept: Sequence[int], places: Sequence[int]) -> Iterator[Box]:
