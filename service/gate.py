@@ -107,6 +107,11 @@ class Gate:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (REQUEST_ID, request.encode()), *self._notice]
+            elif message["type"] == "websocket.accept":
+                # A page that was open and is closed again is no failure.
+                status = 101
+            elif message["type"] == "websocket.close" and status == 500:
+                status = 403
             await send(message)
 
         try:
