@@ -14,11 +14,12 @@ COPY service service
 RUN /opt/ruleedit/bin/pip install --no-cache-dir --no-deps .
 
 FROM python:3.11-slim-bookworm
-# LightGBM's own threads.
+# LightGBM's own threads. A volume takes its owner from the folder that it is mounted on: /tables is compose.yaml's.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends libgomp1 \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10001 --home-dir /data --create-home ruleedit
+    && useradd --system --uid 10001 --home-dir /data --create-home ruleedit \
+    && install --directory --owner ruleedit /tables
 COPY --from=build /opt/ruleedit /opt/ruleedit
 ENV PATH=/opt/ruleedit/bin:$PATH \
     PYTHONUNBUFFERED=1 \

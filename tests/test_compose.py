@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from service.api.access import PAGES, TABLE
 from service.settings import PREFIX, Settings, from_environment
 
 ROOT = Path(__file__).parent.parent
@@ -70,6 +71,38 @@ def test_what_is_mounted_waited_for_and_joined_is_declared() -> None:
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]
             assert source in COMPOSE["volumes"] or source == "./tls" or (ROOT / source).is_file(), volume
+
+
+def test_what_the_image_s_user_writes_is_that_user_s() -> None:
+    """A named volume belongs to whoever owns the folder of the image that it is mounted on, else to root."""
+    user = re.search(r"useradd .*--home-dir (\S+) --create-home (\w+)", DOCKERFILE)
+    assert user is not None
+    theirs = {user[1], *re.findall(rf"install --directory --owner {user[2]} (\S+)", DOCKERFILE)}
+    ours = [name for name, service in SERVICES.items() if service.get("image") == "ruleedit"]
+    assert set(OURS) < set(ours)
+    mounted = {volume.split(":")[1] for name in ours for volume in SERVICES[name].get("volumes", [])}
+    assert mounted == theirs
+
+
+def test_each_page_s_path_goes_to_the_workbench() -> None:
+    """Whatever the workbench adds to the API, and nothing else of it: the proxy's places say so."""
+    text = (ROOT / "deploy" / "nginx.conf").read_text()
+    places = re.findall(r"location (=|~)? ?(\S+) \{\s+(?:proxy_pass http://(\w+)|return)", text)
+
+    def goes_to(path: str) -> str:
+        exact = [upstream for how, place, upstream in places if how == "=" and path == place]
+        matched = [upstream for how, place, upstream in places if how == "~" and re.search(place, path)]
+        begun = {place: upstream for how, place, upstream in places if how == "" and path.startswith(place)}
+        return str([*exact, *matched, begun[max(begun, key=len)]][0])
+
+    for route in PAGES:
+        path = re.sub(r"\{\w+\}|\*", "x", route.split()[1])
+        assert goes_to(path) == "workbench", path
+    assert goes_to("/") == "workbench"
+    for route in TABLE.keys() - {"GET /", "GET /metrics"}:
+        path = re.sub(r"\{\w+\}", "x", route.split()[1])
+        assert goes_to(path) == "api", path
+    assert goes_to("/metrics") == ""
 
 
 def test_only_the_proxy_is_reached_from_outside() -> None:
