@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import stat
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
 from ruleedit.chain import START, Head, SignedHead, verify_head
 from ruleedit.errors import FileRefused, Refused
+from service.app import create_app
 from service.audit import Audit
 from service.heads import Heads
 from service.once import Once
@@ -23,7 +24,7 @@ from service.schedule import Chore, Schedule, run
 from service.store import tables
 from service.store.records import Happened
 from service.store.repository import Repository
-from tests.serving import Api, guarded, make, serving
+from tests.serving import Api, guarded, local, make, refused, serving, serving_app
 from tests.strategies import Dice
 
 KIM = Person("kim", frozenset(["analyst"]), "key")
@@ -310,6 +311,27 @@ def test_heads_and_key_stand_where_the_settings_say(tmp_path: Path) -> None:
     assert heads.exists()
     assert key.exists()
     assert not {"heads.jsonl", "audit-key.pem"} & {path.name for path in (tmp_path / "data").iterdir()}
+
+
+def test_a_moment_may_be_said_in_any_zone(tmp_path: Path) -> None:
+    """Events are kept in UTC; what is asked for in another zone, to the second or by the day is the same moment."""
+    times = [datetime(2026, 3, 1, 23, 30, 0, 250_000, tzinfo=UTC)]
+    with serving_app(create_app(local(tmp_path), clock=lambda: times[-1])) as api:
+        api.upload(b"x,y\n1,a\n")
+        times.append(times[0] + timedelta(hours=1))
+        api.upload(b"x,y\n2,b\n")
+
+        def found(**asked: str) -> list[int]:
+            items = api.get("/v1/audit", params=asked).json()["items"]
+            return [item["sequence"] for item in items]
+
+        assert found(since="2026-03-02") == found(since="2026-03-02T00:00:00Z") == [2]
+        assert found(since="2026-03-02T02:00:00+02:00") == found(since="2026-03-01T20:00:00-04:00") == [2]
+        assert found(since="2026-03-01T23:30:00Z") == [2, 1]
+        assert found(since="2026-03-01T23:30:00.251Z") == [2]
+        assert found(until="2026-03-02T01:30:00+01:00") == [1]
+        refused(api.get("/v1/audit", params={"until": "2026-13-01"}), 422, "request-invalid")
+        refused(api.get("/v1/audit", params={"until": "0001-01-01T00:00:00+23:00"}), 422, "request-invalid")
 
 
 @pytest.mark.parametrize("query", [{"since": "yesterday"}, {"limit": 0}, {"cursor": "x"}, {"actor": "x" * 201}])

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Query
 
 from service.api.bodies import AuditVerdict, ErasureAsked, ErasureBody, EventBody, PageOf
 from service.api.common import WRITE, Asking, By, Work, refuses
+from service.errors import RequestInvalid
+from service.store.repository import text_of
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 Filter: TypeAlias = Annotated[str | None, Query(max_length=200)]
 Moment: TypeAlias = Annotated[
-    str | None, Query(max_length=40, pattern=r"^\d{4}-\d\d-\d\d", description="RFC 3339 in UTC, or the start of one.")
+    str | None,
+    Query(
+        max_length=40, pattern=r"^\d{4}-\d\d-\d\d", description="RFC 3339, or the start of one; in UTC unless it says."
+    ),
 ]
 
 
@@ -30,9 +36,19 @@ def list_events(
 
     Of one subject, actor or action where these are named; from the moment `since` on and before `until`.
     """
-    return work.audit.page(
-        page.limit, page.before, subject=subject, actor=actor, action=action, since=since, until=until
-    )
+    times = {"since": _moment(since, "since"), "until": _moment(until, "until")}
+    return work.audit.page(page.limit, page.before, subject=subject, actor=actor, action=action, **times)
+
+
+def _moment(text: str | None, name: str) -> str | None:
+    """A moment as the events have it, which are compared as texts; raises `RequestInvalid`."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return text_of(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+    except (ValueError, OverflowError):
+        raise RequestInvalid(f"query.{name}: {text!r} is no moment; 2026-11-30 or 2026-11-30T10:00:00Z is") from None
 
 
 @router.get("/verify", response_model=AuditVerdict, responses=refuses(), summary="Is the record whole?")
