@@ -93,16 +93,14 @@ class Boundary:
                         hatches(len(schema.classes), "re-h")
                         cells(axes, outcomes, "re-h")
                         dots(axes, rows, opened.table.outcomes)
+                        taken: list[tuple[float, float]] = []
                         for rule in self._shown():
-                            outline(axes, rule, schema)
+                            outline(axes, rule, schema, taken)
                     labels(axes)
         with self.drawn:
             changed = int((own != edited).sum())
-            Tag(
-                "p",
-                f"The draft changes the decision in {words.share(changed / max(len(own), 1))} of this plane.",
-                "quiet",
-            )
+            share = f"the decision in {words.share(changed / max(len(own), 1))}" if changed else "no decision"
+            Tag("p", f"The draft changes {share} of this plane.", "quiet")
             said = ", ".join(
                 f"{words.name(feature.name)} {words.cell(feature, value)}"
                 for feature, value in zip(schema.features, np.asarray(rows[self.row]).tolist(), strict=True)

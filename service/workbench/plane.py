@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,7 +12,7 @@ import numpy as np
 
 from ruleedit.conflicts import Conflict
 from ruleedit.drafts import Draft
-from ruleedit.matching import Indices, Matrix, region_mask
+from ruleedit.matching import Indices, Mask, Matrix, region_mask
 from ruleedit.regions import Box, NumberSet, TextSet, rule_box
 from ruleedit.rules import Rule
 from ruleedit.schema import Feature, Schema
@@ -23,11 +24,15 @@ WIDTH, HEIGHT = 360.0, 220.0
 DOTS = 150
 #: Cells along a number's axis of the decision surface.
 CELLS = 48
+#: So many categories stand along an axis, the commonest: more would be lines, and the surface millions of rows.
+MOST_CATEGORIES = 24
+#: So many of them are named under it.
+NAMED = 8
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One feature as an axis from ``low`` to ``high``; categories stand at their codes."""
+    """One feature as an axis from ``low`` to ``high``; of categories those with ``codes`` stand there, one by one."""
 
     feature: Feature
     place: int
@@ -35,6 +40,7 @@ class Axis:
     high: float
     length: float
     upward: bool = False
+    codes: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, name: str, schema: Schema, rows: Matrix, length: float, *, upward: bool = False) -> Axis:
@@ -44,13 +50,28 @@ class Axis:
         if feature.is_number and len(present):
             low, high = (float(one) for one in np.quantile(present, (0.005, 0.995)))
             return cls(feature, place, low, high if high > low else low + 1.0, length, upward)
-        codes = list(feature.code_of.values()) or [0, 1]
-        return cls(feature, place, min(codes) - 0.5, max(codes) + 0.5, length, upward)
+        if feature.is_number:
+            return cls(feature, place, 0.0, 1.0, length, upward)
+        codes = _commonest(list(feature.code_of.values()), present)
+        return cls(feature, place, -0.5, max(len(codes), 1) - 0.5, length, upward, codes)
+
+    def stand(self, value: float, aside: float = 0.0) -> float:
+        """Where a value of a row stands, within the drawing, a category so far aside from its middle."""
+        return self.at(value if self.feature.is_number else self.codes.index(value) + aside)
+
+    def holds(self, column: Matrix) -> Mask:
+        """Which values of a column (n,) have a place on the axis."""
+        return ~np.isnan(column) if self.feature.is_number else np.isin(column, self.codes)
 
     def at(self, value: float) -> float:
-        """Where a value stands, within the drawing."""
+        """Where a number, or a category's place, is within the drawing."""
         part = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.length * (1.0 - part if self.upward else part), 2)
+
+    def shown(self, value: float) -> float:
+        """A value to as many digits as can be told apart along the axis."""
+        digits = 2 - math.floor(math.log10(self.high - self.low))
+        return round(value, max(digits, 0))
 
     def spans(self, box: Box) -> list[tuple[float, float]]:
         """What a box holds of the axis, from left to right (from top to bottom where it goes upward)."""
@@ -60,10 +81,19 @@ class Axis:
         if isinstance(values, NumberSet):
             pairs = [(max(low, self.low), min(high, self.high)) for low, high in values.intervals]
         elif isinstance(values, TextSet):
-            codes = [code for name, code in self.feature.code_of.items() if name in values]
-            pairs = [(code - 0.45, code + 0.45) for code in codes]
+            held = {float(code) for name, code in self.feature.code_of.items() if name in values}
+            pairs = [(at - 0.45, at + 0.45) for at, code in enumerate(self.codes) if code in held]
         ends = [sorted((self.at(low), self.at(high))) for low, high in pairs if low <= high]
         return [(low, max(high, low + 1.5)) for low, high in ends]
+
+
+def _commonest(codes: Sequence[float], present: Matrix) -> tuple[float, ...]:
+    """The commonest of a category's codes in a column without missing values, in schema order."""
+    known = present[np.isin(present, codes)]
+    values, rows = np.unique(known, return_counts=True)
+    if len(codes) <= MOST_CATEGORIES or not len(values):
+        return tuple(float(code) for code in codes[:MOST_CATEGORIES])
+    return tuple(sorted(values[np.argsort(-rows, kind="stable")[:MOST_CATEGORIES]].tolist()))
 
 
 Plane: TypeAlias = tuple[Axis, Axis]
@@ -91,8 +121,9 @@ def meeting(draft: Draft, conflict: Conflict, rows: Matrix, outcomes: Indices) -
         dots(
             axes, rows[region_mask(conflict.region, rows, schema)], outcomes[region_mask(conflict.region, rows, schema)]
         )
+        taken: list[tuple[float, float]] = []
         for rule in rules:
-            outline(axes, rule, schema)
+            outline(axes, rule, schema, taken)
     labels(axes)
 
 
@@ -106,16 +137,24 @@ def telling(rules: Sequence[Rule], schema: Schema) -> list[str]:
 
 
 def dots(axes: Plane, rows: Matrix, outcomes: Indices) -> None:
-    """A sample of rows as dots, coloured by outcome; those with a missing value have no place here."""
-    here = np.flatnonzero(~np.isnan(rows[:, [axis.place for axis in axes]]).any(axis=1))
+    """A sample of rows as dots, coloured by outcome; what is missing, or a category that isn't drawn, has no place."""
+    here = np.flatnonzero(axes[0].holds(rows[:, axes[0].place]) & axes[1].holds(rows[:, axes[1].place]))
     for row in here[:: max(1, len(here) // DOTS)][:DOTS].tolist():
-        x, y = (axis.at(float(rows[row, axis.place])) for axis in axes)
+        # The two axes spread by different steps: by the same one the signs would lie on a diagonal.
+        x, y = (
+            axis.stand(float(rows[row, axis.place]), aside(row * by)) for axis, by in zip(axes, (1, 7), strict=True)
+        )
         place = int(outcomes[row])
         Tag("text", words.shape(place), f"dot f{words.colour(place)}", x=x, y=y + 3)
 
 
-def outline(axes: Plane, rule: Rule, schema: Schema) -> None:
-    """A rule's rectangle over the plane, with its id."""
+def aside(row: int) -> float:
+    """How far aside a row's sign stands from its category's middle: there all of one would be one sign."""
+    return ((row * 0.618034) % 1.0 - 0.5) * 0.7
+
+
+def outline(axes: Plane, rule: Rule, schema: Schema, taken: list[tuple[float, float]]) -> None:
+    """A rule's rectangle over the plane, with its id; ``taken`` are the places of the ids so far."""
     box = rule_box(rule, schema)
     top = rule.outcome.top(schema.classes)
     colour = "var(--quiet)" if top is None else f"var(--c{words.colour(schema.classes.index(top))})"
@@ -123,18 +162,33 @@ def outline(axes: Plane, rule: Rule, schema: Schema) -> None:
         for above, below in axes[1].spans(box):
             Tag("rect", x=left, y=above, width=round(right - left, 2), height=round(below - above, 2), fill=colour,
                 fill_opacity=0.1, stroke=colour, stroke_width=2)  # fmt: skip
-            Tag("text", rule.id, x=left + 5, y=above + 14, fill=colour, font_size=12, font_weight=700)
+            # Rules that begin at the same corner would write one over the other.
+            x = round(left + 5, 2)
+            while any(abs(x - other) < 24 and abs(above - line) < 12 for other, line in taken):
+                x += 24
+            taken.append((x, above))
+            Tag("text", rule.id, "name", x=x, y=above + 14, fill=colour, font_size=12, font_weight=700)
 
 
 def labels(axes: Plane) -> None:
     """What stands along the two axes, in words."""
     for axis, said in zip(axes, ("across", "upward"), strict=True):
         if axis.feature.is_number:
-            ends = f"{words.number(float(f'{axis.low:.4g}'))} to {words.number(float(f'{axis.high:.4g}'))}"
+            ends = f"{words.number(axis.shown(axis.low))} to {words.number(axis.shown(axis.high))}"
         else:
-            ends = ", ".join(list(axis.feature.code_of)[:8])
+            ends = _named(axis)
         arrow = "→" if said == "across" else "↑"
         Tag("div", f"{arrow} {said}: {words.name(axis.feature.name)}, {ends}", "quiet small")
+
+
+def _named(axis: Axis) -> str:
+    """The first categories along an axis, and how many stand there or don't."""
+    name_of = {float(code): name for name, code in axis.feature.code_of.items()}
+    said = ", ".join(name_of[code] for code in axis.codes[:NAMED])
+    if len(axis.codes) > NAMED:
+        said += f" and {len(axis.codes) - NAMED} more"
+    left = len(name_of) - len(axis.codes)
+    return f"{said}; the commonest of {words.count(len(name_of))}" if left else said
 
 
 def surface(axes: Plane, like: Matrix) -> Matrix:
@@ -149,7 +203,7 @@ def surface(axes: Plane, like: Matrix) -> Matrix:
 def _steps(axis: Axis) -> Matrix:
     """The middles of the cells along an axis; whole numbers where the feature is whole."""
     if not axis.feature.is_number:
-        return np.array(list(axis.feature.code_of.values()), dtype=float)
+        return np.array(axis.codes or (math.nan,), dtype=float)
     edges = np.linspace(axis.low, axis.high, CELLS + 1)
     middles: Matrix = (edges[1:] + edges[:-1]) / 2
     return np.unique(np.round(middles)) if axis.feature.kind == "integer" else middles
