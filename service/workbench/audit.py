@@ -12,11 +12,11 @@ from service.workbench.tags import Field, Handler, Tag, button, empty, table
 
 #: What events are looked for by: the filter, what it is called, and an example.
 FILTERS = (
-    ("actor", "Who", "who"),
-    ("action", "What", "what, e.g. edit rules"),
-    ("subject", "Of what", "of, e.g. ruleset-…"),
-    ("since", "From the moment on", "from 2026-04-01"),
-    ("until", "Before the moment", "before 2026-05-01"),
+    ("actor", "Who", "anybody"),
+    ("action", "What", "e.g. edit rules"),
+    ("subject", "Of what", "e.g. ruleset-…"),
+    ("since", "From the moment on", "2026-04-01"),
+    ("until", "Before the moment", "2026-05-01"),
 )
 MOMENT = re.compile(r"\d{4}-\d\d-\d\d")
 #: Events on the page at once.
@@ -51,8 +51,10 @@ class Events:
         self.heads = Tag("div")
         with Tag("form", look="re-tools", aria_label="Which events") as form:
             for name, said, hint in FILTERS:
-                Field("text", "", self._typed(name), placeholder=hint, aria_label=said, style="width:17ch")
-            Tag("button", "Show these", "re-button", type="submit")
+                with Tag("label", look="re-asked"):
+                    Tag("span", said, "quiet small")
+                    Field("text", "", self._typed(name), placeholder=hint, aria_label=said, style="width:18ch")
+            Tag("button", "Show these", "re-button", type="submit", style="align-self:flex-end")
         form.on("submit", self._filter, args=[], js_handler="(e) => { e.preventDefault(); emit(); }")
         self.problem = Tag("p", "", "re-problem", role="alert")
         around = Tag("div", look="re-scroll", tabindex="0", role="group", aria_label="Events")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ruleedit.rules import Clause, Rule
 from service.workbench import telling, words
-from service.workbench.tags import Tag, bar, button, outcome
+from service.workbench.tags import Tag, bar, button, link, outcome
 
 if TYPE_CHECKING:
     from service.workbench.rules import RulesPage
@@ -26,12 +26,17 @@ class Card:
         look = "re-card" if self.rule.enabled else "re-card off"
         with Tag("article", look=look, data_rule=self.rule.id, aria_label=f"Rule {self.rule.id}") as self.card:
             with Tag("div", look="re-rule"):
-                Tag("div", str(self.place), "place", title=self.rule.id)
+                with Tag("div", str(self.place), "place"):
+                    Tag("span", self.rule.id, "quiet small")
                 with Tag("div", look="re-says"):
                     self._sentence()
                     for text, kind in self.page.tags.get(self.rule.id, []):
-                        Tag("span", text, f"re-tag {kind}")
+                        self._tag(text, kind)
+                self._more = button(
+                    "⋯", self.toggle, "re-more", aria_label=f"Actions for {self.rule.id}", aria_expanded="false"
+                )
             self._figures()
+            self.acts = Tag("div", look="re-acts")
             self.page.cases.beside(self.rule)
             self.room = Tag("div", look="editor-place")
         return self.card
@@ -62,7 +67,8 @@ class Card:
             text, look = "leave it to the model", "re-chip"
         else:
             place = schema.classes.index(top)
-            text, look = f"{words.shape(place)} {rule.outcome}", f"re-chip re-outcome c{words.colour(place)}"
+            said = str(rule.outcome) if self.page.formal else words.outcome(rule.outcome)
+            text, look = f"{words.shape(place)} {said}", f"re-chip re-outcome c{words.colour(place)}"
         said = f"Outcome of {rule.id}: {rule.outcome}"
         button(text, lambda: self.page.act(self, "then"), look, aria_label=said)
 
@@ -75,19 +81,20 @@ class Card:
             why = telling.why(self.page.place.draft, self.rule)
             if why:
                 Tag("span", f"why: {why}")
-            self.acts = Tag("div", look="re-acts")
-            with self.acts:
-                self._more = button(
-                    "⋯", self.toggle, "", aria_label=f"Actions for {self.rule.id}", aria_expanded="false"
-                )
+
+    def _tag(self, text: str, kind: str) -> None:
+        if kind == "conflict":
+            # What is in the way leads to where it is settled.
+            link(text, f"/r/{self.page.place.record.id}/conflicts", "re-tag conflict")
+        else:
+            Tag("span", text, f"re-tag {kind}")
 
     def toggle(self) -> None:
         """Show or hide what can be done with the whole rule: six buttons on each of 500 cards are too many."""
-        shown = len(list(self.acts)) > 1
+        shown = bool(list(self.acts))
         self._more.put(aria_expanded="false" if shown else "true")
         if shown:
-            for one in list(self.acts)[1:]:
-                one.delete()
+            self.acts.clear()
             return
         rule = self.rule
         more = [*ACTS[:3], ("disable", "Disable") if rule.enabled else ("enable", "Enable"), *ACTS[3:]]

@@ -60,9 +60,15 @@ class Cases:
                 Tag("span", f"not yet: {said}", "re-tag conflict")
             Tag("span", f" {one.reason} ({one.author})", "quiet")
         with Tag("div", look="re-line") as line:
-            if said != one.outcome and rule.enabled:
+            self._choices(one, rule, line)
+
+    def _choices(self, one: Counterexample, rule: Rule, line: Tag) -> None:
+        """What can be done about a counterexample."""
+        line.clear()
+        with line:
+            if self.kept[one.id] != one.outcome and rule.enabled:
                 button("What would leave it out?", lambda: self._suggest(one, rule, line), "re-button plain")
-            button("Take it back…", lambda: self._ask(one, line), "re-button plain")
+            button("Take it back…", lambda: self._ask(one, rule, line), "re-button plain")
 
     async def _suggest(self, one: Counterexample, rule: Rule, line: Tag) -> None:
         """Offer the clauses that leave the row out, each with its price."""
@@ -87,13 +93,15 @@ class Cases:
         self.page.compose(offer.edit)
         ui.timer(0.01, lambda: self.page.try_out(offer.edit), once=True)
 
-    def _ask(self, one: Counterexample, line: Tag) -> None:
+    def _ask(self, one: Counterexample, rule: Rule, line: Tag) -> None:
         """Ask why it is taken back: the reason stands in the audit."""
         line.clear()
         with line:
             why = reason_field(self.page)
             button("Take it back", lambda: self._withdraw(one, problem))
+            button("Cancel", lambda: self._choices(one, rule, line))
             problem = Tag("p", "", "re-problem", role="alert")
+        why.on("keydown.enter", lambda: self._withdraw(one, problem), args=[])
         why.focus()
 
     def _withdraw(self, one: Counterexample, problem: Tag) -> None:

@@ -27,8 +27,17 @@ SETTLE = "POST /v1/rulesets/{ruleset}/resolutions"
 WAYS = {
     "priority": "The earlier rule wins",
     "specific": "The rule inside the other wins",
-    "carve": "The first rule keeps these rows; the other is written around them",
+    "carve": "{} keeps these rows; {} is written around them",
     "model": "Leave these rows to the model",
+}
+#: How a conflict was settled, in words.
+SETTLED = {
+    "priority": "the earlier rule wins",
+    "specific": "the rule inside the other wins",
+    "carve": "one rule is written around the other",
+    "model": "left to the model",
+    "outcome": "an outcome of its own",
+    "mixture": "a mixture of both",
 }
 
 
@@ -79,12 +88,13 @@ def _conflict(sitting: Settling, conflict: Conflict) -> None:
         with Tag("div", look="re-line"):
             Tag("b", " and ".join(conflict.rules))
             settled = conflict.settlement
-            text = f"settled: {settled.strategy}" if conflict.resolved and settled else "not settled"
+            text = "not settled"
+            if conflict.resolved and settled:
+                text = f"settled: {SETTLED.get(settled.strategy, settled.strategy)}"
             Tag("span", text, "re-tag new" if conflict.resolved else "re-tag conflict")
             Tag("span", f"{words.count(int(mask.sum()))} of {words.count(len(mask))} rows", "quiet")
         for rule_id in conflict.rules:
-            rule = draft.rules.rule(rule_id)
-            Tag("p", f"{rule_id}: IF {' AND '.join(map(words.clause, rule.clauses))} THEN {rule.outcome}")
+            Tag("p", f"{rule_id}: {words.sentence(draft.rules.rule(rule_id))}")
         with Tag("div", look="re-grid2"):
             with Tag("div"):
                 box = conflict.region.first_box()
@@ -103,12 +113,13 @@ class Ways:
 
     def build(self) -> None:
         """Draw them where the caller stands."""
-        Tag("h2", "Settle it")
-        reason_field(self.sitting)
+        Tag("h2", "Settle it otherwise" if self.conflict.resolved else "Settle it")
+        with Tag("div", look="re-line"):
+            reason_field(self.sitting)
         self.problem = Tag("p", "", "re-problem", role="alert")
         draft = self.sitting.place.draft
         for strategy, said in WAYS.items():
-            self._way({"strategy": strategy}, said)
+            self._way({"strategy": strategy}, said.format(*self.conflict.rules))
         for place, name in enumerate(draft.schema.classes[:8]):
             self._way({"strategy": "outcome", "outcome": name}, "These rows are", place)
         if len(self.conflict.rules) == 2:
@@ -116,7 +127,7 @@ class Ways:
 
     def _way(self, way: dict[str, Any], said: str, place: int | None = None) -> None:
         changed = self._would_change(way)
-        with Tag("div", look="re-line"):
+        with Tag("div", look="re-way"):
             made = button(said, lambda: self.sitting.settle(self.conflict.rules, way, self.problem))
             if place is not None:
                 with made:
@@ -125,7 +136,7 @@ class Ways:
                 made.put(disabled=True)
                 Tag("span", changed, "quiet small")
             else:
-                Tag("span", f"then {words.count(changed)} decisions change in all", "quiet small")
+                Tag("span", f"then {words.count(changed)} decisions change", "quiet small")
 
     def _would_change(self, way: dict[str, Any]) -> int | str:
         """How many decisions would change in all; why it can't be done where it can't."""

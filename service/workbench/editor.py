@@ -27,7 +27,9 @@ OPPOSITE: dict[Operator, Operator] = {
     "is missing": "is not missing", "is not missing": "is missing",
 }  # fmt: skip
 #: The words of a choice of operators.
-NAMES = {"in": "is one of", "not in": "is none of", "between": "from … to", "=": "is", "!=": "is not"}
+NAMES = {
+    "in": "is one of", "not in": "is none of", "between": "from … to", "=": "is", "!=": "is not", "<=": "≤", ">=": "≥",
+}  # fmt: skip
 #: So many values of a category are listed; a search finds the others.
 MOST_VALUES = 60
 

@@ -168,7 +168,7 @@ def _top(place: Place) -> None:
     with Tag("header", look="re-top"):
         link("RuleEdit", "/", "brand")
         with Tag("div", look="where"):
-            Tag("b", place.record.name)
+            Tag("b", place.record.name, title=place.record.name)
             Tag("span", f"/ revision {draft.revision[:8]}", "small")
             if draft.content != Draft.of(draft.base, draft.schema).content:
                 Tag("span", f"Draft · {steps} step{'s' if steps != 1 else ''}", "re-tag draft")
@@ -186,6 +186,8 @@ def _stepper(place: Place, step: str, at: int | None, keys: str) -> None:
     made = button(step.title(), lambda: stepped(place, step), disabled=at is None, title=label, aria_label=label)
     made.props["aria-keyshortcuts"] = keys.replace(" ", "+").replace("Ctrl", "Control")
     with made:
+        if what:
+            Tag("span", what, "what small")
         Tag("kbd", keys)
 
 

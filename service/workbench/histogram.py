@@ -11,6 +11,8 @@ from service.workbench import words
 from service.workbench.tags import Tag
 
 WIDTH, HEIGHT = 400.0, 100.0
+#: A threshold nearer than this to an end of the axis, as a part of it, stands where the end's label would.
+NEAR = 0.2
 
 
 def nice_step(low: float, high: float, whole: bool) -> float:
@@ -31,9 +33,20 @@ class Histogram:
     high: float
     _lines: list[Tag] = field(default_factory=list)
     _bands: list[Tag] = field(default_factory=list)
+    _labels: list[Tag] = field(default_factory=list)
+    _ends: list[Tag] = field(default_factory=list)
 
     def draw(self, old: tuple[float, ...]) -> None:
         """Draw bars and lines; ``old`` are the thresholds as they stand."""
+        with Tag("div", look="re-histogram"):
+            self._drawing(old)
+            with Tag("div", look="re-axis"):
+                self._ends = [Tag("span", words.number(_shown(end))) for end in (self.low, self.high)]
+                for value in old:
+                    Tag("s", words.number(value), "was", style=self._under(value))
+                self._labels = [Tag("b", "", "new", hidden=True) for _ in range(2)]
+
+    def _drawing(self, old: tuple[float, ...]) -> None:
         said = f"Histogram of {words.name(self.figures.feature.name)} by the model's outcome"
         with Tag("svg", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", preserveAspectRatio="none", role="img", aria_label=said):
             self._bands = [Tag("rect", look="band", x=0, y=0, width=0, height=HEIGHT) for _ in range(2)]
@@ -41,15 +54,19 @@ class Histogram:
             for value in old:
                 self._line(value, "old")
             self._lines = [self._line(value, "now") for value in (*old, *old)[:2]]
-        with Tag("div", look="axis"):
-            Tag("span", words.number(_shown(self.low)))
-            Tag("span", words.number(_shown(self.high)))
 
     def move(self, old: tuple[float, ...], new: tuple[float, ...]) -> None:
         """Put the new thresholds, one or two, and tint what lies between old and new."""
         for place, line in enumerate(self._lines):
             at = self._x(new[min(place, len(new) - 1)]) if new else -9.0
             line.put(x1=at, x2=at)
+        for place, label in enumerate(self._labels):
+            if place < len(new):
+                label.say(words.number(new[place]))
+            label.put(hidden=place >= len(new), style=self._under(new[place]) if place < len(new) else None)
+        near = [self._x(value) / WIDTH for value in (*old, *new)]
+        self._ends[0].put(hidden=any(part < NEAR for part in near))
+        self._ends[1].put(hidden=any(part > 1 - NEAR for part in near))
         for place, band in enumerate(self._bands):
             if place < len(new) and place < len(old):
                 one, other = sorted((self._x(old[place]), self._x(new[place])))
@@ -60,6 +77,10 @@ class Histogram:
     def _x(self, value: float) -> float:
         part = (value - self.low) / (self.high - self.low)
         return round(WIDTH * min(max(part, 0.0), 1.0), 2)
+
+    def _under(self, value: float) -> str:
+        """Where a label stands, in the middle under its value."""
+        return f"left:{100 * self._x(value) / WIDTH:.2f}%"
 
     def _line(self, value: float, look: str) -> Tag:
         at = self._x(value)

@@ -7,11 +7,11 @@ from typing import Any
 
 from nicegui import ui
 
-from ruleedit.errors import RuleEditError
+from ruleedit.errors import ConflictsOpen, RuleEditError
 from service.workbench.cases import listed
 from service.workbench.frame import Place, framed
 from service.workbench.inforce import difference
-from service.workbench.tags import Tag, button, choice, empty
+from service.workbench.tags import Tag, button, choice, empty, link
 
 RESTORE = "POST /v1/rulesets/{ruleset}/restore"
 COMPARE = "GET /v1/rulesets/{ruleset}/compare"
@@ -45,7 +45,7 @@ def build(place: Place) -> None:
 
 def _step(place: Place, step: dict[str, Any], at: int, undone: bool, problem: Tag) -> None:
     with Tag("li", look="undone" if undone else ""):
-        Tag("div", step["edit"], "formal")
+        Tag("s" if undone else "div", step["edit"], "formal")
         moment = str(step.get("at") or "")[:16].replace("T", " ")
         Tag("div", step["reason"] or "no reason given")
         who = f"{step['author'] or 'nobody named'} · {moment} UTC · {step['revision'][:8]}"
@@ -111,6 +111,8 @@ class Compare:
             self.decided.clear()
             with self.decided:
                 Tag("p", str(refused), "re-problem", role="alert")
+                if isinstance(refused, ConflictsOpen):
+                    link("To the conflicts", f"/r/{place.record.id}/conflicts")
             return
         self.decided.clear()
         with self.decided:

@@ -37,6 +37,8 @@ class Panel:
     by: str | None = None
     outcome: str | None = None
     regrouped: Callable[[], None] = lambda: None
+    #: How many decisions the draft changes as it is kept, without what is being tried.
+    kept: int = 0
 
     def __post_init__(self) -> None:
         self.fairness = self.place.opened.fairness
@@ -45,13 +47,15 @@ class Panel:
 
     def show(self, draft: Draft, found: Effect, seconds: float, trying: str = "") -> None:
         """Show the effect of a draft, of the one that is being tried where there is one."""
+        if not trying:
+            self.kept = found.glance.changed
         with self.column.again():
             with drawn("div", look="re-line", style="justify-content:space-between"):
                 drawn("h2", "Impact of this edit" if trying else "Impact of this draft")
                 drawn("span", f"all {words.count(found.glance.rows)} rows · {1000 * seconds:.0f} ms", "quiet small")
             if trying:
                 drawn("p", trying, "formal quiet")
-            _changes(draft, found)
+            _changes(self.place, draft, found, self.kept if trying and self.kept else None)
             _quality(draft, found)
             _confusion(draft, found)
             self._groups(draft, found)
@@ -98,11 +102,15 @@ class Panel:
         choice(choices, chosen, choose, aria_label=said)
 
 
-def _changes(draft: Draft, found: Effect) -> None:
+def _changes(place: Place, draft: Draft, found: Effect, kept: int | None) -> None:
+    """How many decisions change and which way; ``kept`` are those that change without what is being tried."""
     glance = found.glance
     with drawn("div", aria_live="polite"):
         drawn("span", words.count(glance.changed), "re-big")
         drawn("span", f" decisions change ({words.share(glance.changed / max(glance.rows, 1))})")
+        if kept is not None:
+            more = words.signed(glance.changed - kept)
+            drawn("div", f"{words.count(kept)} without this edit, so {more} by it", "quiet small")
     most = max(glance.flips.values(), default=1)
     for (old, new), count in sorted(glance.flips.items(), key=lambda pair: -pair[1])[:6]:
         before, after = draft.schema.classes.index(old), draft.schema.classes.index(new)
@@ -119,8 +127,10 @@ def _changes(draft: Draft, found: Effect) -> None:
         )
         drawn("p", said, "quiet small")
     if glance.undecided:
-        said = f"{words.count(glance.undecided)} rows lie in conflicts that nobody has settled."
-        drawn("p", said, "re-note", role="status")
+        said = f"{words.count(glance.undecided)} rows lie in conflicts that nobody has settled. "
+        with drawn("p", "", "re-note", role="status"):
+            drawn("span", said)
+            link("Settle them", f"/r/{place.record.id}/conflicts")
 
 
 def _quality(draft: Draft, found: Effect) -> None:
@@ -133,22 +143,23 @@ def _quality(draft: Draft, found: Effect) -> None:
                 with drawn("tr"):
                     with drawn("td"):
                         outcome(draft.schema, place)
-                    _cells(words.share(before), words.share(after), f"{100 * (after - before):+.1f}")
+                    _cells(words.share(before), words.share(after), words.signed(100 * (after - before), 1))
             if found.f1 is not None:
                 with drawn("tr"):
-                    drawn("td", "F1, all rows")
-                    _cells(*(f"{one:.3f}" for one in found.f1), _signed(*found.f1))
+                    drawn("td", "Macro F1, all rows")
+                    _cells(*(f"{one:.3f}" for one in found.f1), words.signed(found.f1[1] - found.f1[0], 3))
             if found.calibration is not None:
                 told = "How far the probabilities are from the share of right answers, over ten bins"
                 with drawn("tr"):
                     drawn("td", "Calibration error", title=told)
-                    _cells(*(f"{one:.3f}" for one in found.calibration), _signed(*found.calibration))
+                    change = words.signed(found.calibration[1] - found.calibration[0], 3)
+                    _cells(*(f"{one:.3f}" for one in found.calibration), change)
             if found.honoured is not None:
                 with drawn("tr"):
                     drawn("td", "Edits honoured")
-                    _cells(words.share(found.honoured, 0), "100%", f"{100 * (1 - found.honoured):+.0f}")
+                    _cells(words.share(found.honoured, 0), "100%", words.signed(100 * (1 - found.honoured)))
     if found.f1 is not None and found.f1[1] < found.f1[0] - 0.0005 and found.glance.changed:
-        said = f"Against the recorded {words.name(draft.schema.target)} the whole gets worse: F1 falls from "
+        said = f"Against the recorded {words.name(draft.schema.target)} the whole gets worse: macro F1 falls from "
         drawn("p", said + f"{found.f1[0]:.3f} to {found.f1[1]:.3f} over all rows.", "re-note", role="status")
 
 
@@ -158,6 +169,11 @@ def _confusion(draft: Draft, found: Effect) -> None:
     if before is None or after is None:
         return
     most = np.argsort(-np.abs(after - before), axis=None, kind="stable")[:MOST_CELLS]
+    if before.size > MOST_CELLS:
+        # Of many classes the cells that stay say nothing of the draft.
+        most = most[(after != before).ravel()[most]]
+    if not len(most):
+        return
     with drawn("table", look="re-table", aria_label="Recorded and decided"):
         with drawn("thead"), drawn("tr"):
             for head, look in (("recorded", ""), ("decided", ""), ("model", "number"), ("draft", "number")):
@@ -170,12 +186,6 @@ def _confusion(draft: Draft, found: Effect) -> None:
                         with drawn("td"):
                             outcome(draft.schema, place)
                     _cells(words.count(int(before[places])), words.count(int(after[places])))
-
-
-def _signed(before: float, after: float) -> str:
-    """A change to three digits; none is written without a sign."""
-    text = f"{after - before:+.3f}".replace("-", "−")
-    return text if text[1:] != "0.000" else "0.000"
 
 
 def _cells(*texts: str) -> None:
@@ -231,21 +241,27 @@ def _rows(place: Place, draft: Draft, mask: Mask, said: str) -> None:
     schema = draft.schema
     rows, own = place.opened.table.rows[chosen], place.opened.table.outcomes[chosen]
     asked = impact(feedback(draft.base, draft.rules, schema), rows, own)
+    where = f"/r/{place.record.id}/what-if"
     with ui.dialog(value=True) as dialog, Tag("div", look="re re-card", style="max-width:92vw;width:1100px"):
         few = f" ({len(chosen)} of {words.count(len(changed))})" if len(chosen) < len(changed) else ""
         Tag("h1", f"{said} whose decision changes{few}")
-        with Tag("div", look="re-scroll", style="max-height:64vh", tabindex="0"), Tag("table", look="re-table"):
+        with Tag("div", look="re-scroll", style="max-height:64vh", tabindex="0"), Tag("table", look="re-table re-rows"):
             with Tag("thead"), Tag("tr"):
-                for head in ("row", "model", "draft", "rule", *(words.name(one.name) for one in schema.features)):
+                Tag("th", "row", "number", scope="col")
+                for head in ("model", "draft", "rule"):
                     Tag("th", head, scope="col")
+                for one in schema.features:
+                    Tag("th", words.name(one.name), "number" if one.is_number else "", scope="col")
             with Tag("tbody"):
                 for at, (row, values) in enumerate(zip(chosen.tolist(), rows, strict=True)):
                     with Tag("tr"):
-                        Tag("td", words.count(row + 1), "number")
+                        with Tag("td", look="number"):
+                            told = f"What if: row {row + 1}"
+                            link(words.count(row + 1), f"{where}?row={row + 1}", aria_label=told, title=told)
                         for outcomes in (asked.before, asked.after):
                             with Tag("td"):
                                 outcome(schema, int(outcomes[at]))
                         Tag("td", asked.by_rule[int(asked.held[at])].rule)
                         for feature, number in zip(schema.features, values.tolist(), strict=True):
-                            Tag("td", words.cell(feature, number))
+                            Tag("td", words.cell(feature, number), "number" if feature.is_number else "")
         button("Close", dialog.close, "re-button")

@@ -10,6 +10,7 @@ from typing import Any
 from nicegui import ui
 
 from ruleedit.conflicts import open_conflicts
+from ruleedit.drafts import Draft
 from ruleedit.errors import RuleEditError
 from ruleedit.inforce import brief
 from ruleedit.retrain import STRATEGIES
@@ -44,7 +45,8 @@ def build(place: Place) -> None:
         waiting = open_conflicts(place.draft.rules, place.draft.schema)
         if waiting:
             with Tag("p", look="re-note", role="status"):
-                Tag("span", f"{len(waiting)} conflicts are not settled; nothing can be put in force before. ")
+                are = "conflict is" if len(waiting) == 1 else "conflicts are"
+                Tag("span", f"{len(waiting)} {are} not settled; nothing can be put in force before. ")
                 link("Settle them", f"/r/{place.record.id}/conflicts")
         else:
             Making(place).build()
@@ -64,6 +66,11 @@ class Making:
     def build(self) -> None:
         """Draw the choices with the expected effect of each."""
         opened = self.place.opened
+        if opened.draft.content == Draft.of(opened.draft.base, opened.draft.schema).content:
+            said = "Nothing is edited yet: a release of this draft would answer as the model does. "
+            with Tag("p", look="re-note", role="status"):
+                Tag("span", said)
+                link("To the rules", f"/r/{opened.record.id}/rules")
         self.found = self.place.lens().effect(opened.draft)
         self.name = opened.record.name
         self.cards: dict[str, Tag] = {}
@@ -93,7 +100,7 @@ class Making:
         chosen = "true" if mode == self.mode else "false"
         with button("", lambda: self._choose(mode), "re-mode", role="radio", aria_checked=chosen) as card:
             Tag("b", title)
-            Tag("div", said, "quiet small")
+            Tag("div", said, "quiet small told")
             self.says[mode] = Tag("div", look="small expected")
         self.cards[mode] = card
         self._say(mode)
@@ -181,10 +188,12 @@ def expected(mode: str, found: Effect, pilot: dict[str, Any] | None) -> list[tup
     """What a mode would do, each figure with where it comes from."""
     changed = f"{words.count(found.glance.changed)} of {words.count(found.glance.rows)} decisions change"
     if mode in ("overlay-hard", "graft"):
-        return [("exact", "honoured 100%"), ("exact", changed), ("exact", "0 flips outside")]
-    none = [("exact", "0 flips outside")] if mode == "overlay-soft" else [(UNKNOWN, "flips outside")]
+        soon = "made in a moment, no training"
+        return [("exact", "honoured 100%"), ("exact", changed), ("exact", "0 flips outside"), ("exact", soon)]
+    none = [("exact", "0 flips outside")] if mode == "overlay-soft" else [(UNKNOWN, "how many flips outside")]
     if pilot is None:
-        return [(UNKNOWN, "honoured"), *none]
+        long = [(UNKNOWN, "how long it takes")] if mode == "retrain" else []
+        return [(UNKNOWN, "how far honoured"), *none, *long]
     told = [f"honoured {_share(pilot['honoured'])}"]
     if mode == "retrain":
         told.append(f"{_share(pilot['flips'], 2)} flips outside")
@@ -211,8 +220,7 @@ class Releases:
             empty("There is no release yet.", "Make one above; nothing answers by it before it is activated.")
             return
         with Tag("div", look="re-line"):
-            reason_field(self)
-        self.problem = Tag("p", "", "re-problem", role="alert")
+            self.why = reason_field(self)
         self.all = found
         for one in found:
             self._release(one)
@@ -263,9 +271,10 @@ class Releases:
             _report(one["report"])
             _beside(one["report"])
             self._standing(one)
+            problem = Tag("p", "", "re-problem", role="alert")
             with Tag("div", look="re-line"):
                 for said, step, look in self._steps(one["state"]):
-                    button(said, lambda step=step: self._step(step, one["id"]), look)
+                    button(said, lambda step=step: self._step(step, one["id"], problem), look)
 
     def _standing(self, one: dict[str, Any]) -> None:
         """Who approved it, or whom it still waits for."""
@@ -294,15 +303,16 @@ class Releases:
             return [("Propose", "propose", "re-button first")]
         return [("Activate", "activate", "re-button first")]
 
-    async def _step(self, step: str, release: str) -> None:
+    async def _step(self, step: str, release: str, problem: Tag) -> None:
         if not self.reason.strip():
-            self.problem.say("Say why, above: the reason stands in the record.")
+            problem.say("Say why, in the field above the releases: the reason stands in the record.")
+            self.why.focus()
             return
         try:
             by = self.place.actor.acting(f"POST /v1/releases/{{release}}/{step.replace('_', '')}")
             await asyncio.to_thread(getattr(self.place.workspace.workflow, step), release, self.reason, by=by)
         except RuleEditError as refused:
-            self.problem.say(str(refused))
+            problem.say(str(refused))
             return
         ui.navigate.reload()
 
@@ -311,6 +321,16 @@ def difference(found: dict[str, Any]) -> None:
     """Where two releases, or two revisions, decide differently."""
     Tag("p", f"{words.count(found['flipped'])} of {words.count(found['rows'])} decisions differ "
         f"({words.share(found['share'], 2)}).")  # fmt: skip
+    with Tag("div", look="re-medium"):
+        _parts(found)
+    changed = [one for one in found["matches"] if one["status"] != "same"]
+    if changed:
+        rows = [(one["status"], one["text_before"] or "–", one["text_after"] or "–") for one in changed]
+        table(("rule", "first", "second"), rows, title="Rules that differ")
+
+
+def _parts(found: dict[str, Any]) -> None:
+    """Which way decisions differ, where, and in which groups."""
     if found["flips"]:
         table(("decision", "rows"), [(way, words.count(rows)) for way, rows in found["flips"].items()], numbers=(1,),
               title="Decisions that differ")  # fmt: skip
@@ -320,10 +340,6 @@ def difference(found: dict[str, Any]) -> None:
     if groups:
         rows = [(one["group"], words.count(one["rows"]), words.count(one["flipped"])) for one in groups]
         table(("group", "rows", "differ"), rows, numbers=(1, 2), title="Groups")
-    changed = [one for one in found["matches"] if one["status"] != "same"]
-    if changed:
-        rows = [(one["status"], one["text_before"] or "–", one["text_after"] or "–") for one in changed]
-        table(("rule", "first", "second"), rows, title="Rules that differ")
 
 
 def _report(report: dict[str, Any]) -> None:
@@ -338,9 +354,9 @@ def _report(report: dict[str, Any]) -> None:
         for one in report.get("feedback", [])
     ]
     if rows:
-        table(
-            ("rule", "outcome", "rows", "agreement before", "after"), rows, numbers=(2, 3, 4), title="How far honoured"
-        )
+        heads = ("rule", "outcome", "held-out rows", "agreement before", "after")
+        with Tag("div", look="re-medium"):
+            table(heads, rows, numbers=(2, 3, 4), title="How far honoured")
     outside = report.get("outside") or {}
     flips = outside.get("flips")
     if flips is not None:
@@ -366,7 +382,7 @@ def _beside(report: dict[str, Any]) -> None:
     if was.get("f1_after") is not None and now["f1_after"] is not None:
         rows.append(("macro F1 outside", f"{was['f1_after']:.3f}", f"{now['f1_after']:.3f}"))
     actual = f"actual ({words.count(now['held_out'])} held-out rows)"
-    with Tag("div", style="max-width:640px"):
+    with Tag("div", look="re-medium"):
         table(("", f"expected ({source})", actual), rows, numbers=(1, 2), title="Expected and actual")
     if report.get("curve"):
         with Tag("details"):

@@ -49,6 +49,8 @@ def draw(draft: Draft, figures: Mapping[str, Decided], go: Callable[[str], None]
     """Draw the bars where the caller stands; ``go`` is called with the rule that is pressed."""
     every = max(sum(one.covered for one in figures.values()), 1)
     with Tag("section", look="re-overview", aria_label="Rows by outcome and rule"):
+        said = f"All {words.count(every)} rows of the table, by what the rules say and which of them decides"
+        Tag("p", said, "said quiet small")
         for top, parts in bars(draft, figures).items():
             rows = sum(part.rows for part in parts)
             with Tag("div", look="re-cover"):
@@ -56,7 +58,7 @@ def draw(draft: Draft, figures: Mapping[str, Decided], go: Callable[[str], None]
                     if top is None:
                         Tag("span", "the model")
                     else:
-                        outcome(draft.schema, draft.schema.classes.index(top))
+                        outcome(draft.schema, draft.schema.classes.index(top)).put(title=top)
                 with Tag("div", look="parts"):
                     tint = "none" if top is None else f"b{words.colour(draft.schema.classes.index(top))}"
                     for part in parts:

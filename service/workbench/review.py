@@ -135,7 +135,7 @@ class SchemaReview:
             choice(kinds, feature["kind"], self._change(name, "kind"), aria_label=f"{name} is a")
             with Tag("div", look="re-line", style="margin:0"):
                 self._values(name, feature)
-            with Tag("label", look="re-line small", style="margin:0"):
+            with Tag("label", look="re-line re-flat small", style="margin:0"):
                 allowed = self.said.get(name, {}).get("missing", True)
                 checkbox(allowed, self._change(name, "missing"), aria_label=f"{name} may be missing")
                 gone = column["missing"]

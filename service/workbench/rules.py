@@ -72,7 +72,7 @@ class RulesPage:
         await asyncio.to_thread(self._read)
         with framed(self.place, "Rules", side=True) as aside:
             assert aside is not None
-            self.head = Tag("div")
+            self.head = Tag("div", look="re-title")
             overview.draw(self.place.draft, self.figures, self._go)
             self._tools()
             self.composer = Tag("div")
@@ -116,9 +116,9 @@ class RulesPage:
                 kinds[1:1] = [(name, f"class {name}") for name in self.place.draft.schema.classes]
             self._switch("Which rules", kinds, "only")
             orders = [("", "in their order"), *((name, name) for name in ORDERS)]
-            choice(orders, self.order, self._sort, aria_label="Sort the rules")
+            choice(orders, self.order, self._sort, "short", aria_label="Sort the rules")
             groups = [("", "all together"), ("outcome", "grouped by outcome")]
-            choice(groups, "", self._group, aria_label="Group the rules")
+            choice(groups, "", self._group, "short", aria_label="Group the rules")
             button("New rule", lambda: self.compose("new IF "))
             button("Type an edit", lambda: self.compose(""))
 
@@ -134,7 +134,8 @@ class RulesPage:
         with Tag("div", look="re-switch", role="group", aria_label=name):
             for text, value in choices:
                 pressed = "true" if getattr(self, attribute) == value else "false"
-                buttons.append((button(text, lambda value=value: choose(value), "", aria_pressed=pressed), value))
+                made = button(text, lambda value=value: choose(value), "", aria_pressed=pressed, title=text)
+                buttons.append((made, value))
 
     def _sort(self, order: str) -> None:
         self.order = order
@@ -152,7 +153,8 @@ class RulesPage:
         self.head.clear()
         draft = self.place.draft
         with self.head:
-            Tag("h1", f"{len(draft.rules.rules)} rules describe the model", "beside")
+            every = len(draft.rules.rules)
+            Tag("h1", f"{words.many(every, 'rule')} describe{'s' if every == 1 else ''} the model")
             Tag("span", telling.origin(draft), "quiet")
 
     # --- the cards ----------------------------------------------------------------------------------

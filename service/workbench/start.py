@@ -12,6 +12,7 @@ from typing import Any
 from nicegui import ui
 from nicegui.events import UploadEventArguments
 
+from ruleedit.datasets import loans
 from ruleedit.errors import RuleEditError
 from service.errors import StateRefused
 from service.store.records import FINISHED
@@ -23,10 +24,12 @@ from service.workbench.review import SchemaReview
 from service.workbench.tags import Tag, button, choice, empty, link
 from service.workspace import Page, Workspace
 
-FEW = Page(100)
+FEW, SOME = Page(100), Page(2)
 #: The routes of the API whose roles these steps need.
 UPLOAD, TRAIN, EXTRACT = "POST /v1/datasets", "POST /v1/models", "POST /v1/rulesets"
 CANCEL = "POST /v1/jobs/{job}/cancel"
+#: Rows of the example: enough for a model that is worth editing, read in a moment.
+EXAMPLE_ROWS = 4_000
 #: Clauses that a first rule set may have: one screen of rules.
 CLAUSES = 24
 
@@ -36,6 +39,8 @@ def build(workspace: Workspace, actor: Actor) -> None:
     with plain("Start", actor), Tag("div", style="max-width:1100px;margin:0 auto"):
         Tag("h1", "Edit the rules of a model")
         Tag("p", "Upload a table, train or bring a model, read it as a few rules, and change them.", "quiet")
+        if len(workspace.rulesets(SOME)["items"]) > 1:
+            link("A new rule set…", "#new")
         _rule_sets(workspace)
         New(workspace, actor).build()
 
@@ -44,7 +49,7 @@ def _rule_sets(workspace: Workspace) -> None:
     Tag("h2", "Rule sets")
     found = workspace.rulesets(FEW)["items"]
     if not found:
-        empty("There is no rule set yet.", "Begin with a table below; loans.csv of `ruleedit demo` will do.")
+        empty("There is no rule set yet.", "Begin with a table below, your own or the example.")
         return
     models = {model["id"]: model for model in workspace.models(FEW)["items"]}
     active = {one["ruleset"]: one for one in workspace.releases(FEW)["items"] if one["state"] == "active"}
@@ -71,26 +76,45 @@ class New:
 
     def build(self) -> None:
         """Draw what comes next."""
-        Tag("h2", "A new one")
+        Tag("h2", "A new rule set", id="new")
         with Tag("div", look="re-card"):
             known = self.workspace.datasets(FEW)["items"]
-            with Tag("div", look="re-line"):
+            with Tag("div", look="re-line re-files"):
                 _file("Choose a table, CSV or Parquet…", ".csv,.parquet", self._uploaded, "re-button first")
                 if known:
                     tables = [(one["id"], f"{one['name']} ({words.count(one['rows'])} rows)") for one in known]
                     first = ("", "or one that is here already")
                     choice([first, *tables], "", self._taken, aria_label="A table that is here already")
+                else:
+                    button("or take the example: loan applications", self._example)
+            Tag(
+                "p",
+                "A line for each row, a column for what the model predicts, the columns' names in the first line.",
+                "quiet",
+            )
             self.problem = Tag("p", "", "re-problem", role="alert")
             self.more = Tag("div")
 
     async def _uploaded(self, event: UploadEventArguments) -> None:
         name = event.file.name
         suffix = ".parquet" if name.lower().endswith(".parquet") else ".csv"
-        content = await event.file.read()
+        await self._add(await event.file.read(), name, suffix)
+
+    async def _example(self) -> None:
+        """Take the built-in table, as if somebody had chosen it as a file."""
+        table = await asyncio.to_thread(loans, EXAMPLE_ROWS)
+        await self._add(table.to_csv(index=False).encode(), "loans.csv", ".csv")
+
+    async def _add(self, content: bytes, name: str, suffix: str) -> None:
+        self.problem.say("")
+        self.more.clear()
+        with self.more:
+            Tag("p", f"Reading {name}…", "quiet", role="status")
         try:
             by = self.actor.acting(UPLOAD)
             made = await asyncio.to_thread(self.workspace.add_dataset, io.BytesIO(content), name, suffix, by=by)
         except RuleEditError as problem:
+            self.more.clear()
             self.problem.say(str(problem))
             return
         await self._review(made)
@@ -117,6 +141,8 @@ class New:
                 button("Train a model and extract rules", self._train, "re-button first")
                 _file("or bring a LightGBM model.txt…", ".txt", self._adopted, "re-button")
             self.progress = Tag("div", aria_live="polite")
+        # Behind a long list of rule sets what was just chosen would be out of sight.
+        ui.run_javascript("document.getElementById('new').scrollIntoView()")
         await self.columns.load()
 
     def _classes(self, classes: list[str]) -> None:
@@ -200,7 +226,8 @@ async def watched(
         found = await asyncio.to_thread(workspace.job, job)
         done, of = found["progress"]["done"], found["progress"]["of"]
         line.set_value(done / of if of else 0)
-        count.say(f"{done} of {of}" if of else "waiting")
+        told = "waiting for its turn" if found["state"] == "queued" else "under way"
+        count.say(f"{words.count(done)} of {words.count(of)}" if of else told)
         course.show(found["course"])
         if found["state"] in FINISHED:
             break

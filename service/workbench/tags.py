@@ -180,9 +180,9 @@ def checkbox(checked: bool, heard: Callable[[bool], Awaitable[Any] | None], **at
     return made
 
 
-def choice(options: Sequence[tuple[str, str]], chosen: str, heard: Handler, **attributes: Any) -> Tag:
+def choice(options: Sequence[tuple[str, str]], chosen: str, heard: Handler, look: str = "", **attributes: Any) -> Tag:
     """A list to choose from; ``options`` are (value, text), ``heard`` gets the value."""
-    with drawn("select", look="re-select", **attributes) as made:
+    with drawn("select", look=f"re-select {look}".strip(), **attributes) as made:
         for value, text in options:
             drawn("option", text, value=value, selected=value == chosen)
     made.hear("change", lambda said: heard(str(said.args)), js_handler="(e) => emit(e.target.value)")
@@ -196,7 +196,8 @@ def link(text: str, to: str, look: str = "", **attributes: Any) -> Tag:
 
 def outcome(schema: Schema, place: int, look: str = "") -> Tag:
     """A class with its colour and its shape."""
-    text = f"{words.shape(place)} {schema.classes[place]}"
+    # The shape stays with its word where a line breaks.
+    text = f"{words.shape(place)}\u00a0{schema.classes[place]}"
     return drawn("span", text, f"re-outcome c{words.colour(place)} {look}")
 
 

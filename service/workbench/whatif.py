@@ -55,6 +55,7 @@ class WhatIf:
             Tag("label", f"Row (1 to {words.count(most)})", for_="re-row")
             Field("number", str(self.number), self._pick, "change", id="re-row", min=1, max=most)
             Tag("span", "or change its values below", "quiet")
+        self.problem = Tag("p", "", "re-problem", role="alert")
         with Tag("div", look="re-grid2"):
             with Tag("div", look="re-card"):
                 Tag("h2", "The row")
@@ -72,7 +73,10 @@ class WhatIf:
         return np.array(encode_records([found], self.place.draft.schema)[0])
 
     async def _pick(self, text: str) -> None:
-        if text.isdigit() and 1 <= int(text) <= len(self.place.opened.table.rows):
+        most = len(self.place.opened.table.rows)
+        picked = text.isdigit() and 1 <= int(text) <= most
+        self.problem.say("" if picked else f"There is no row {text!r}; give one from 1 to {words.count(most)}.")
+        if picked:
             self.number = int(text)
             self.row = self.place.opened.table.rows[self.number - 1].copy()
             self._fill()
@@ -82,7 +86,7 @@ class WhatIf:
         self.fields.clear()
         with self.fields:
             for at, feature in enumerate(self.place.draft.schema.features):
-                with Tag("div", look="re-line", style="justify-content:space-between"):
+                with Tag("div", look="re-field"):
                     Tag("label", words.name(feature.name), for_=f"re-f{at}")
                     self._field(at, feature)
 
@@ -93,9 +97,8 @@ class WhatIf:
             step = "1" if feature.kind == "integer" else "any"
             with Tag("span", look="re-slid"):
                 slider = self._slider(at, feature, value)
-                box = Field("number", shown, lambda text: self._typed(at, text, slider), id=f"re-f{at}", step=step)
+                Field("number", shown, lambda text: self._typed(at, text, slider), id=f"re-f{at}", step=step)
                 slider.mirror(f"re-f{at}")
-            box.put(style="width:14ch")
             return
         known = [(str(code), name) for name, code in feature.code_of.items()]
         here = "" if math.isnan(value) else f"{value:g}"
@@ -152,12 +155,13 @@ class WhatIf:
                         Tag("span", f"; the draft decides by {held}.")
                 elif held:
                     Tag("p", f"{held} asks for it, and the model says so too.")
+                Tag("p", "How probable the model holds each outcome:", "quiet small")
                 _shares(draft.schema, probabilities)
                 self._reason(place)
                 if place >= 0:
                     Marking(self, draft.rules.rules[place]).build()
             with Tag("div", look="re-card"):
-                Tag("h2", "What fails for the others")
+                Tag("h2", "What fails for the other outcomes")
                 self._failing(by, final)
             self.near = Tag("div", look="re-card")
             with self.near:
@@ -200,10 +204,10 @@ class WhatIf:
     def _reason(self, place: int) -> None:
         draft = self.place.draft
         if place < 0:
-            Tag("p", f"No rule holds this row; otherwise {draft.rules.default}.", "quiet")
+            Tag("p", f"No rule holds this row; the default is {words.outcome(draft.rules.default)}.", "quiet")
             return
         rule = draft.rules.rules[place]
-        Tag("p", f"{rule.id}: IF {' AND '.join(map(words.clause, rule.clauses))} THEN {rule.outcome}")
+        Tag("p", f"{rule.id}: {words.sentence(rule)}")
 
     def _failing(self, found: ByRules, final: int) -> None:
         """For each other class the rule that is nearest, and its clauses that fail."""
@@ -309,5 +313,5 @@ def _contributions(schema: Any, row: Matrix, parts: Matrix, own: int) -> None:
         with Tag("div", look="re-flip"):
             Tag("span", f"{words.name(feature.name)} {words.cell(feature, float(row[at]))}")
             bar(abs(value) / most, "for" if value > 0 else "against")
-            Tag("span", f"{'+' if value > 0 else '−'}{abs(value):.3f}", "number")
-    Tag("p", f"and {float(parts[-1]):+.3f} for any row", "quiet small")
+            Tag("span", words.signed(value, 3), "number")
+    Tag("p", f"and {words.signed(float(parts[-1]), 3)} for any row", "quiet small")

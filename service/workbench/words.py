@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from ruleedit.rules import Clause, Outcome, Scalar, number_text
+from ruleedit.rules import Clause, Outcome, Rule, Scalar, number_text
 from ruleedit.schema import Feature, Schema
 
 #: A shape for each class beside its colour, so that colour alone never says anything.
@@ -36,8 +36,21 @@ def many(number: int, noun: str) -> str:
 
 
 def share(value: float, digits: int = 1) -> str:
-    """A share as per cent."""
+    """A share as per cent; none and all are said of none and all alone, not of what is near."""
+    least = 10.0**-digits / 100
+    if 1e-12 < value < least / 2:
+        return f"<{100 * least:.{digits}f}%"
+    if least / 2 >= 1 - value > 1e-12:
+        return f">{100 * (1 - least):.{digits}f}%"
     return f"{100 * value:.{digits}f}%"
+
+
+def signed(value: float, digits: int = 0) -> str:
+    """A change with its sign, to so many digits; no change has none."""
+    text = f"{abs(value):,.{digits}f}".replace(",", "\u202f")
+    if not float(text.replace("\u202f", "")):
+        return text
+    return f"{'+' if value > 0 else '−'}{text}"
 
 
 def value(scalar: Scalar) -> str:
@@ -72,6 +85,20 @@ def clause(one: Clause) -> str:
         low, high = one.values
         return f"{name(one.feature)} from {value(low)} to {value(high)}"
     return f"{name(one.feature)} {_SIGNS[one.operator]} {_either(one.values)}"
+
+
+def outcome(said: Outcome) -> str:
+    """What a rule answers: a class by its name, a distribution in per cent."""
+    if said.is_model:
+        return "the model's own answer"
+    if said.is_class:
+        return said.classes[0]
+    return ", ".join(f"{name} {100 * part:.3g}%" for name, part in said.weights)
+
+
+def sentence(rule: Rule) -> str:
+    """A rule as a sentence."""
+    return f"IF {' AND '.join(map(clause, rule.clauses))} THEN {outcome(rule.outcome)}"
 
 
 def _either(values: Sequence[Scalar]) -> str:

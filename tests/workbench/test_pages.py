@@ -149,7 +149,7 @@ def test_a_conflict_is_settled_by_a_button(window: Window, bench: Bench) -> None
     ruleset = bench.fresh()
     bench.edit(ruleset, "new IF age < 40 THEN approve", "new IF income < 50000 THEN deny")
     page = window.open(f"/r/{ruleset}/in-force")
-    expect(page.get_by_text("1 conflicts are not settled")).to_be_visible()
+    expect(page.get_by_text("1 conflict is not settled")).to_be_visible()
     page.get_by_role("link", name="Settle them").click()
     expect(page.get_by_role("heading", name="1 conflict to settle")).to_be_visible()
     window.shoot("workbench-conflict")
@@ -361,3 +361,80 @@ def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
         page.goto(base)
         assert "/sign-in" in page.url
         page.close()
+
+
+def test_who_has_nothing_takes_the_example(chromium: Browser, tmp_path: Path) -> None:
+    """Where there is no table yet a press brings one, read like a file that somebody chose."""
+    with serving(tmp_path) as (base, said):
+        window = Window(chromium, base)
+        page = window.page
+        page.goto(base)
+        page.get_by_label("Key or token").fill(next(line for line in said if line.startswith("Admin key")).split()[-1])
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.get_by_text("There is no rule set yet.")).to_be_visible()
+        window.shoot("start-empty")
+        page.get_by_role("button", name="or take the example").click()
+        expect(page.get_by_text("loans.csv: 4\u202f000 rows")).to_be_visible()
+        expect(page.get_by_role("article", name="Column income")).to_be_visible()
+        page.close()
+        assert window.wrong == []
+        assert window.elsewhere == []
+
+
+def test_the_impact_is_in_view_on_a_tablet_and_long_names_stay_within_it(bench: Bench, chromium: Browser) -> None:
+    """Beside the rules at 820 pixels too; its column isn't scrolled sideways, whatever the classes are called."""
+    accepted, referred = "accepted by the machine alone", "referred to the second line of defence in the head office"
+    lines = ["the_share_of_the_limit_that_was_drawn_in_the_last_twelve_months,ok"]
+    lines += [f"{at % 50},{referred if at % 50 > 20 else accepted}" for at in range(600)]
+    dataset = bench.api.upload("\n".join(lines).encode(), name="long.csv").json()["id"]
+    model = bench.api.result("/v1/models", {"dataset": dataset, "target": "ok", "name": "long"})["model"]
+    ruleset = bench.api.result("/v1/rulesets", {"model": model, "max_clauses": 4, "name": "long"})["ruleset"]
+    bench.edit(
+        ruleset, f"new IF the_share_of_the_limit_that_was_drawn_in_the_last_twelve_months < 30 THEN '{accepted}'"
+    )
+    for width in (820, 1280):
+        window = Window(chromium, bench.base, width=width)
+        page = window.open(f"/r/{ruleset}/rules")
+        big = page.locator("aside .re-big")
+        expect(big).to_be_in_viewport()
+        beside = page.locator("article[data-rule]").first.bounding_box()
+        box = big.bounding_box()
+        assert beside is not None
+        assert box is not None
+        assert box["x"] > beside["x"] + beside["width"]
+        assert page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('aside .sticky'))") <= 0
+        window.shoot(f"long-{width}")
+        page.close()
+
+
+def test_what_an_edit_adds_to_the_draft_is_told_apart(window: Window, bench: Bench) -> None:
+    """The big number is the draft's with the edit; beside it what changes without, and how much the edit adds."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 35 THEN approve")
+    before = bench.api.get(f"/v1/rulesets/{ruleset}/impact").json()["changed"]
+    page = window.open(f"/r/{ruleset}/rules")
+    page.locator("article[data-rule] .re-chip:not(.add)", has_text="age").first.click()
+    page.get_by_role("spinbutton", name="Value").fill("45")
+    told = page.locator("aside").get_by_text("without this edit")
+    expect(told).to_be_visible()
+    expect(page.locator("aside .formal")).to_contain_text("45")
+    with_it = int(page.locator("aside .re-big").inner_text().replace("\u202f", ""))
+    assert with_it > before > 0
+    assert told.inner_text().replace("\u202f", "") == f"{before} without this edit, so +{with_it - before} by it"
+    page.keyboard.press("Escape")
+    expect(told).to_have_count(0)
+
+
+def test_a_changed_row_leads_to_what_if(window: Window, bench: Bench) -> None:
+    """Its number in the list opens that row, with the decision that the list says."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 35 THEN approve")
+    page = window.open(f"/r/{ruleset}/rules")
+    page.get_by_role("button", name="Show changed rows").click()
+    row = page.get_by_role("dialog").get_by_role("link", name="What if: row").first
+    number = row.inner_text().replace("\u202f", "")
+    row.click()
+    page.wait_for_url(f"**/what-if?row={number}")
+    expect(page.get_by_label("Row (1 to", exact=False)).to_have_value(number)
+    expect(page.get_by_text("The model by itself says")).to_be_visible()
+    expect(page.locator(".re-big")).to_contain_text("approve")

@@ -183,7 +183,9 @@ def test_what_was_asked_for_or_approved_is_withdrawn_with_a_reason(window: Windo
     article = page.get_by_role("article", name=f"Release {release}")
     expect(article.get_by_text(state, exact=True)).to_be_visible()
     article.get_by_role("button", name="Withdraw").click()
-    expect(page.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+    # Where the button is, and the keyboard is where the reason goes.
+    expect(article.get_by_role("alert").filter(has_text="Say why")).to_be_visible()
+    expect(page.get_by_label("Reason for this edit")).to_be_focused()
     assert bench.api.get(f"/v1/releases/{release}").json()["state"] == state
     page.get_by_label("Reason for this edit").fill("decided on too early")
     settle(page)

@@ -20,6 +20,7 @@ from nicegui.functions.navigate import Navigate
 from nicegui.functions.notify import notify
 from nicegui.testing import User
 
+from ruleedit.conflicts import open_conflicts
 from ruleedit.matching import region_mask
 from ruleedit.regions import Region, rule_box
 from service.app import create_app
@@ -212,3 +213,137 @@ def test_of_many_rules_few_are_drawn(stage: Stage, ruleset: str) -> None:
     stage.play(story)
     assert sizes[0] < 2_500
     assert sizes[0] < 5 * sizes[1]
+
+
+@pytest.fixture
+def own(stage: Stage) -> Iterator[str]:
+    """The example's rule set, as it was again when the test has ended."""
+    found: str = stage.workspace.rulesets(Page(1))["items"][0]["id"]
+    before = len(stage.workspace.history(found)["history"])
+    yield found
+    steps = len(stage.workspace.history(found)["history"]) - before
+    if steps:
+        edit(stage, found, *["undo"] * steps)
+
+
+def edit(stage: Stage, ruleset: str, *edits: str) -> None:
+    """Edit the rule set as somebody else would."""
+    stage.workspace.edit(ruleset, "*", edits, reason="policy", by=ANA)
+
+
+def where(user: User, text: str) -> str:
+    """Where a link with this text leads."""
+    (found,) = user.find(text).elements
+    return str(found.props["href"])
+
+
+def test_rules_in_conflict_lead_to_where_it_is_settled(stage: Stage, own: str) -> None:
+    """From the tag beside the rule, from the impact, and from two revisions that can't be compared before."""
+    edit(stage, own, "new IF age < 40 THEN approve", "new IF income < 50000 THEN deny")
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/rules")
+        await user.should_see("rows lie in conflicts that nobody has settled", retries=50)
+        assert where(user, "Settle them") == f"/r/{own}/conflicts"
+        tags = user.find("conflicts with").elements
+        assert {str(one.props["href"]) for one in tags} == {f"/r/{own}/conflicts"}
+        await user.open(f"/r/{own}/history")
+        user.find("What do they decide differently?").click()
+        await user.should_see("To the conflicts", retries=50)
+        assert where(user, "To the conflicts") == f"/r/{own}/conflicts"
+
+    stage.play(story)
+
+
+def test_each_way_to_settle_names_the_rules_and_a_settled_conflict_says_how(stage: Stage, own: str) -> None:
+    """In words, not in the strategies' names."""
+    edit(stage, own, "new IF age < 40 THEN approve", "new IF income < 50000 THEN deny")
+    draft = stage.workspace.open(own).draft
+    pair = open_conflicts(draft.rules, draft.schema)[0].rules
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/conflicts")
+        await user.should_see("keeps these rows;", retries=50)
+        stage.workspace.resolve(own, "*", pair, "priority", reason="age first", by=ANA)
+        await user.open(f"/r/{own}/conflicts")
+        await user.should_see("settled: the earlier rule wins", retries=50)
+        await user.should_see("Settle it otherwise")
+
+    stage.play(story)
+
+
+def test_a_draft_without_an_edit_says_that_a_release_would_change_nothing(stage: Stage, own: str) -> None:
+    """And leads to the rules; with an edit it doesn't."""
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/in-force")
+        await user.should_see("made in a moment, no training", retries=50)
+        await user.should_not_see("Nothing is edited yet")
+        history = stage.workspace.history(own)
+        stage.workspace.restore(own, "*", history["first"], reason="as extracted", by=ANA)
+        await user.open(f"/r/{own}/in-force")
+        await user.should_see("Nothing is edited yet", retries=50)
+        assert where(user, "To the rules") == f"/r/{own}/rules"
+
+    edit(stage, own, "disable R1")
+    stage.play(story)
+
+
+def test_a_row_that_is_not_there_is_said_and_the_one_before_stays(stage: Stage, own: str) -> None:
+    """With the rows that there are."""
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/what-if?row=2")
+        await user.should_see("How probable the model holds each outcome", retries=50)
+        heard(user, "re-row", "change", "99999")
+        await user.should_see("There is no row '99999'; give one from 1 to 4\u202f000.", retries=50)
+        heard(user, "re-row", "change", "3")
+        await user.should_not_see("There is no row", retries=50)
+
+    stage.play(story)
+
+
+def heard(user: User, name: str, event: str, value: str) -> None:
+    """Let a field tell what was typed into it, as the browser does."""
+    assert user.client is not None
+    field: Any = next(one for one in user.client.elements.values() if one.props.get("id") == name)
+    listener = next(one for one in field._event_listeners.values() if one.type == event)
+    with user.client:
+        field._handle_event({"listener_id": listener.id, "args": value, "client_id": user.client.id})
+
+
+def test_a_rule_is_named_by_its_place_and_its_id(stage: Stage, own: str) -> None:
+    """Bars, tags and edits speak of the id; a rule that is moved keeps it."""
+    edit(stage, own, "move R3 before R1")
+    names = [rule.id for rule in stage.workspace.open(own).draft.rules]
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/rules")
+        await user.should_see("rules describe the model", retries=50)
+        await user.should_see("All 4\u202f000 rows of the table")
+        assert user.client is not None
+        cards = [one for one in user.client.elements.values() if one.props.get("data-rule")]
+        assert [one.props["data-rule"] for one in cards] == names
+        for at, card in enumerate(cards, start=1):
+            said = [getattr(one, "_text", None) for one in card.descendants()]
+            assert str(at) in said
+            assert card.props["data-rule"] in said
+
+    stage.play(story)
+
+
+def test_the_sources_are_told_in_words_and_with_what_is_missing(stage: Stage, own: str) -> None:
+    """Kinds as when the table was read, counts of missing values, figures without more digits than they deserve."""
+    opened = stage.workspace.open(own)
+    accuracy = opened.model.summary["holdout"]["accuracy"]
+
+    async def story(user: User) -> None:
+        await user.open(f"/r/{own}/data")
+        await user.should_see("whole number", retries=50)
+        await user.should_see("allowed (")
+        await user.should_not_see("integer")
+        await user.open(f"/r/{own}/model")
+        await user.should_see(f"{100 * accuracy:.1f}%", retries=50)
+        await user.should_see("area under the ROC curve")
+
+    stage.play(story)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleedit.rules import Clause
+from ruleedit.rules import MODEL, Clause, Outcome, Rule
 from ruleedit.schema import Feature
 from service.workbench import words
 
@@ -51,6 +51,62 @@ def test_a_shown_number_reads_back(value: float) -> None:
 def test_a_clause_is_a_sentence(clause: Clause, text: str) -> None:
     """Operators are words; a long list is cut with what is left out."""
     assert words.clause(clause) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (0.0, 1, "0.0%"),
+        (0.0004, 1, "<0.1%"),
+        (0.0005, 1, "0.1%"),
+        (0.5, 0, "50%"),
+        (0.997, 0, ">99%"),
+        (0.99996, 2, ">99.99%"),
+        (0.994, 0, "99%"),
+        (1 - 1e-15, 1, "100.0%"),
+        (1.0, 0, "100%"),
+    ],
+)
+def test_all_and_none_are_said_of_all_and_none_alone(value: float, digits: int, text: str) -> None:
+    """One row of a thousand that disagrees isn't rounded away."""
+    assert words.share(value, digits) == text
+
+
+@given(st.floats(0, 1), st.integers(0, 3))
+def test_a_share_is_within_one_of_its_last_digit(value: float, digits: int) -> None:
+    """Also where it says more or less than."""
+    said = float(words.share(value, digits).strip("<>%"))
+    assert abs(said - 100 * value) <= 1.0001 * 10.0**-digits
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [(5.86, 1, "+5.9"), (-5.86, 1, "−5.9"), (-0.0004, 3, "0.000"), (0, 0, "0"), (-12345, 0, "−12\u202f345")],
+)
+def test_a_change_has_its_sign_and_none_has_none(value: float, digits: int, text: str) -> None:
+    """The sign is a minus, as in every number."""
+    assert words.signed(value, digits) == text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome.of("referred to a person"), "referred to a person"),
+        (Outcome.of("7"), "7"),
+        (Outcome.spread({"approve": 0.9, "deny": 0.1}), "approve 90%, deny 10%"),
+        (Outcome.spread({"a": 1 / 3, "b": 2 / 3}), "a 33.3%, b 66.7%"),
+        (MODEL, "the model's own answer"),
+    ],
+)
+def test_an_outcome_is_read_without_quotes(outcome: Outcome, text: str) -> None:
+    """Quotes belong to the formal text."""
+    assert words.outcome(outcome) == text
+
+
+def test_a_rule_is_a_sentence() -> None:
+    """Its clauses and its outcome, all in words."""
+    rule = Rule("R1", (Clause("debt_ratio", "<=", 0.6), Clause("job", "!=", "student")), Outcome.of("not yet"))
+    assert words.sentence(rule) == "IF debt ratio ≤ 0.6 AND job is not student THEN not yet"
 
 
 def test_each_of_eight_classes_has_a_shape_of_its_own() -> None:
