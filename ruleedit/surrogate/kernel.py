@@ -56,6 +56,24 @@ class Table(NamedTuple):
     cuts: Floats
 
 
+class Count(NamedTuple):
+    """What is remembered of each rule of a list on its rows, and so needn't be counted again.
+
+    ``signs`` (rules, n) says which rows the rule gains (1) or loses (-1), ``failing`` how many of its conditions each
+    row fails, ``where`` the sum of their places, ``gains`` (rules, bins) what each bin would gain as the only condition
+    on its feature, ``now`` (rules,) what the rule gains, ``known`` whether all this is of the rule as it stands.
+    ``settled`` (rules, 2) is the price and the room for which it was bettered last; NaN where it never was.
+    """
+
+    signs: npt.NDArray[np.int8]
+    failing: npt.NDArray[np.int16]
+    where: npt.NDArray[np.int16]
+    gains: Floats
+    now: Floats
+    known: Flags
+    settled: Floats
+
+
 class Change(NamedTuple):
     """A condition on one feature: what the rule would gain, its clauses, what it is, and which bins or how many."""
 
@@ -80,6 +98,18 @@ _table = types.NamedTuple(
         _f8[::1],
     ),
     Table,
+)
+_count = types.NamedTuple(
+    (
+        types.int8[:, ::1],
+        types.int16[:, ::1],
+        types.int16[:, ::1],
+        _f8[:, ::1],
+        _f8[::1],
+        _b1[::1],
+        _f8[:, ::1],
+    ),
+    Count,
 )
 _change = types.NamedTuple((_f8, _i8, _i8, _i8, _i8, _i8), Change)
 _shorts = types.int16[::1]
@@ -114,9 +144,10 @@ def mark(
     """
     here, column = allowed[table.starts[place] : table.starts[place + 1]], table.columns[place]
     for number in range(len(rows)):
-        if not here[column[rows[number]]]:
-            failing[number] += sign
-            where[number] += sign * place
+        # No jump: whether a row fails can't be guessed.
+        step = sign * (1 - int(here[column[rows[number]]]))
+        failing[number] += step
+        where[number] += step * place
 
 
 @compiled(_f8(_table, _i8[::1], _f8[::1], _shorts, _shorts, _f8[::1]))
@@ -139,6 +170,92 @@ def gain(
         elif failing[number] == 1:
             gains[table.cells[rows[number], where[number]]] += worth[number]
     return now
+
+
+@compiled(_f8(_table, _i8[::1], _f8[::1], _i8[::1], _shorts, _shorts, _f8, _f8[::1]))
+def credit(
+    table: Table,
+    rows: Places,
+    worth: Floats,
+    numbers: Places,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+    sign: float,
+    gains: Floats,
+) -> float:
+    """Add (with the sign -1 take off) what some of the rows count for in `gain`; return what the rule gains by it.
+
+    ``numbers`` are their places in the other arrays.
+    """
+    more = 0.0
+    for number in numbers:
+        if failing[number] == 0:
+            more += sign * worth[number]
+            for cell in table.cells[rows[number]]:
+                gains[cell] += sign * worth[number]
+        elif failing[number] == 1:
+            gains[table.cells[rows[number], where[number]]] += sign * worth[number]
+    return more
+
+
+@compiled(_b1(_i8[::1], _f8[::1], _b1[::1], _b1[::1], types.uint16[::1], _shorts))
+def is_slight(
+    rows: Places,
+    worth: Floats,
+    before: Flags,
+    here: Flags,
+    column: npt.NDArray[np.uint16],
+    failing: npt.NDArray[np.int16],
+) -> bool:
+    """Whether fewer rows come to the rule or leave it by a changed condition than it then holds."""
+    moved, held = 0, 0
+    for number in range(len(rows)):
+        bin = column[rows[number]]
+        was, now = int(before[bin]), int(here[bin])
+        counts = int(worth[number] != 0.0) * int(failing[number] == 1 - was)
+        held += counts * now
+        moved += counts * (was ^ now)
+    return moved < held
+
+
+@compiled(_f8(_table, _i8[::1], _f8[::1], _b1[::1], _i8, _b1[::1], _shorts, _shorts, _f8[::1], _f8, _b1))
+def shift(
+    table: Table,
+    rows: Places,
+    worth: Floats,
+    before: Flags,
+    place: int,
+    allowed: Flags,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+    gains: Floats,
+    now: float,
+    whole: bool,
+) -> float:
+    """Count a changed condition on a feature, which held the bins ``before``; return what the rule gains then.
+
+    Where few rows change sides only they are counted, if the worth is in ``whole`` numbers: their sums come out the
+    same in any order, to the bit.
+    """
+    here, column = allowed[table.starts[place] : table.starts[place + 1]], table.columns[place]
+    if not (whole and is_slight(rows, worth, before, here, column, failing)):
+        for number in range(len(rows)):
+            bin = column[rows[number]]
+            step = int(before[bin]) - int(here[bin])
+            failing[number] += step
+            where[number] += step * place
+        return gain(table, rows, worth, failing, where, gains)
+    moved, many = np.empty(len(rows), np.int64), 0
+    for number in range(len(rows)):
+        moved[many] = number
+        many += int(before[column[rows[number]]] != here[column[rows[number]]])
+    moved = moved[:many]
+    now += credit(table, rows, worth, moved, failing, where, -1.0, gains)
+    for each in moved:
+        step = int(before[column[rows[each]]]) - int(here[column[rows[each]]])
+        failing[each] += step
+        where[each] += step * place
+    return now + credit(table, rows, worth, moved, failing, where, 1.0, gains)
 
 
 @compiled(_change(_change, _f8, _i8, _i8, _i8, _i8, _i8))
@@ -289,6 +406,49 @@ def put(table: Table, change: Change, gains: Floats, allowed: Flags) -> int:
     return outside if inverted else inside
 
 
+@compiled(_b1(_f8[::1]))
+def are_whole(numbers: Floats) -> bool:
+    """Whether all numbers are whole: their sums are then exact."""
+    return bool((numbers == np.floor(numbers)).all())
+
+
+@compiled(
+    types.Tuple((_f8, _i8))(
+        _table, _i8[::1], _f8[::1], _b1[::1], _i8[::1], _f8, _i8, _shorts, _shorts, _f8[::1], _f8, _b1
+    )
+)  # fmt: skip
+def refine(
+    table: Table,
+    rows: Places,
+    worth: Floats,
+    allowed: Flags,
+    costs: Places,
+    price: float,
+    most: int,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+    gains: Floats,
+    now: float,
+    whole: bool,
+) -> tuple[float, int]:
+    """`better`, for a rule that is counted: ``failing``, ``where``, ``gains`` and ``now`` are kept up to date.
+
+    Unless the worth is in ``whole`` numbers all rows are counted again after each change, in order.
+    """
+    changes = 0
+    while changes < MOST_CHANGES:
+        change = best_change(table, gains, costs, now, price + LEAST_PRICE, most)
+        if change.place < 0:
+            break
+        before = allowed[table.starts[change.place] : table.starts[change.place + 1]].copy()
+        if costs[change.place] == 0:
+            before[:] = True
+        costs[change.place] = put(table, change, gains, allowed)
+        now = shift(table, rows, worth, before, change.place, allowed, failing, where, gains, now, whole)
+        changes += 1
+    return now, changes
+
+
 @compiled(types.Tuple((_f8, _i8))(_table, _i8[::1], _f8[::1], _b1[::1], _i8[::1], _f8, _i8))
 def better(
     table: Table, rows: Places, worth: Floats, allowed: Flags, costs: Places, price: float, most: int
@@ -303,20 +463,10 @@ def better(
     for place in range(len(costs)):
         if costs[place]:
             mark(table, rows, allowed, place, 1, failing, where)
-    changes = 0
-    while True:
-        now = gain(table, rows, worth, failing, where, gains)
-        if changes == MOST_CHANGES:
-            return now, changes
-        change = best_change(table, gains, costs, now, price + LEAST_PRICE, most)
-        if change.place < 0:
-            return now, changes
-        if costs[change.place]:
-            mark(table, rows, allowed, change.place, -1, failing, where)
-        costs[change.place] = put(table, change, gains, allowed)
-        if costs[change.place]:
-            mark(table, rows, allowed, change.place, 1, failing, where)
-        changes += 1
+    now = gain(table, rows, worth, failing, where, gains)
+    return refine(
+        table, rows, worth, allowed, costs, price, most, failing, where, gains, now, are_whole(worth)
+    )  # fmt: skip
 
 
 @compiled(_b1[::1](_table, _b1[::1], _b1[::1]))
@@ -343,38 +493,85 @@ def deciding(table: Table, allowed: npt.NDArray[np.bool_], is_set: npt.NDArray[n
     return decided
 
 
-@compiled(types.Tuple((_i8, _b1))(_shorts, _f8[::1], _i8, _shorts, _b1[::1], types.int8[::1], _i8[::1], _f8[::1]))
+@compiled(_i8(_shorts, _f8[::1], _i8, _shorts, _b1[::1], _i8[::1], _f8[::1]))
 def weigh(
     answers: npt.NDArray[np.int16],
     weights: Floats,
     outcome: int,
     other: npt.NDArray[np.int16],
     is_open: Flags,
-    signs: npt.NDArray[np.int8],
     rows: Places,
     worth: Floats,
-) -> tuple[int, bool]:
+) -> int:
     """Write the open rows that gain or lose where the outcome takes the other's place, and what they are worth.
 
-    ``signs`` (n,) says which gain and which lose. Returns how many there are, and whether the signs were these before.
+    Returns how many there are.
     """
-    many, same = 0, True
+    many = 0
     for row in range(len(answers)):
-        sign = 0
-        if is_open[row]:
-            sign = int(answers[row] == outcome) - int(answers[row] == other[row])
-        same &= signs[row] == sign
-        signs[row] = sign
-        if sign:
-            rows[many], worth[many] = row, sign * weights[row]
-            many += 1
-    return many, same
+        sign = int(is_open[row]) * (int(answers[row] == outcome) - int(answers[row] == other[row]))
+        # Written in any case and kept where it counts: a jump for each row would cost more.
+        rows[many], worth[many] = row, sign * weights[row]
+        many += int(sign != 0)
+    return many
+
+
+@compiled(types.void(_table, _b1[::1], _i8[::1], _count, _i8))
+def begin(table: Table, allowed: Flags, costs: Places, count: Count, number: int) -> None:
+    """Count the conditions of a rule of which nothing is remembered; no row is worth anything yet."""
+    rows = np.arange(len(table.cells))
+    count.signs[number], count.failing[number], count.where[number] = 0, 0, 0
+    count.gains[number], count.now[number] = 0.0, 0.0
+    for place in range(len(costs)):
+        if costs[place]:
+            mark(table, rows, allowed, place, 1, count.failing[number], count.where[number])
+
+
+@compiled(_b1(_table, _i8[::1], _shorts, _f8[::1], _i8, _shorts, _b1[::1], _count, _i8, types.int8[::1]))
+def reweigh(
+    table: Table,
+    rows: Places,
+    answers: npt.NDArray[np.int16],
+    weights: Floats,
+    outcome: int,
+    other: npt.NDArray[np.int16],
+    is_open: Flags,
+    count: Count,
+    number: int,
+    signs: npt.NDArray[np.int8],
+) -> bool:
+    """Count the rows that a rule gains or loses otherwise than before; return whether there is none.
+
+    ``rows`` are all, ``other`` is what the rest of the list answers; ``signs`` (n,) is room to write in.
+    """
+    for row in range(len(answers)):
+        signs[row] = is_open[row] * (
+            np.int8(answers[row] == outcome) - np.int8(answers[row] == other[row])
+        )  # fmt: skip
+    changed, change, many = np.empty(len(rows), np.int64), np.empty(len(rows)), 0
+    for row in range(len(rows)):
+        step = signs[row] - count.signs[number, row]
+        changed[many], change[row] = row, step * weights[row]
+        many += int(step != 0)
+    count.signs[number] = signs
+    count.now[number] += credit(
+        table, rows, change, changed[:many], count.failing[number], count.where[number], 1.0, count.gains[number]
+    )
+    return many == 0
+
+
+@compiled(types.void(_shorts, _i8, _shorts, _shorts))
+def answered(
+    failing: npt.NDArray[np.int16], outcome: int, below: npt.NDArray[np.int16], into: npt.NDArray[np.int16]
+) -> None:
+    """Write what a list answers that begins with a rule: its outcome where it fails nothing, else what is below."""
+    for row in range(len(failing)):
+        into[row] = outcome if failing[row] == 0 else below[row]
 
 
 @compiled(
     types.Tuple((_b1, _i8))(
-        _table, _shorts, _f8[::1], _b1[:, ::1], _i8[:, ::1], _i8[::1], _i8, _f8, _i8,
-        types.int8[:, ::1], _f8[:, ::1], _u1[::1],
+        _table, _shorts, _f8[::1], _b1[:, ::1], _i8[:, ::1], _i8[::1], _i8, _f8, _i8, _count, _u1[::1]
     )
 )  # fmt: skip
 def sweep(
@@ -387,35 +584,34 @@ def sweep(
     default: int,
     price: float,
     most: int,
-    signs: npt.NDArray[np.int8],
-    settled: npt.NDArray[np.float64],
+    count: Count,
     fates: npt.NDArray[np.uint8],
 ) -> tuple[bool, int]:
-    """Better every rule of a list in turn: `ruleedit.surrogate.lists.sweep`.
+    """Better every rule of a list in turn: `ruleedit.surrogate.lists.sweep`; ``weights`` are whole numbers.
 
-    ``signs`` (rules, n) and ``settled`` (rules, 3) say for which worth, at which price, within how many clauses each
-    rule was settled last, and what it was worth then; the price is NaN where it never was. Returns whether anything
-    changed, and the place of the rule that became the default, or -1.
+    Returns whether anything changed, and the place of the rule that became the default, or -1.
     """
-    rules, size = signs.shape
+    rules, size = count.signs.shape
     below = np.full((rules, size), default, np.int16)
-    for number in range(rules - 2, -1, -1):
-        mask = held(table, allowed[number + 1], costs[number + 1] > 0)
-        for row in range(size):
-            below[number, row] = outcomes[number + 1] if mask[row] else below[number + 1, row]
-    is_open, rows, worth = np.ones(size, np.bool_), np.empty(size, np.int64), np.empty(size)
-    spent, changed = costs.sum(), False
+    for number in range(rules - 1, -1, -1):
+        if not count.known[number]:
+            begin(table, allowed[number], costs[number], count, number)
+        if number:
+            answered(count.failing[number], outcomes[number], below[number], below[number - 1])
+    is_open, rows = np.ones(size, np.bool_), np.arange(size)
+    signs, spent, changed = np.empty(size, np.int8), costs.sum(), False
     fates[:] = GONE
     for number in range(rules):
-        before, known = costs[number].sum(), settled[number]
+        before, settled, failing = costs[number].sum(), count.settled[number], count.failing[number]
         room = most - spent + before
-        many, same = weigh(
-            answers, weights, outcomes[number], below[number], is_open, signs[number], rows, worth
-        )  # fmt: skip
+        same = reweigh(table, rows, answers, weights, outcomes[number], below[number], is_open, count, number, signs)
         fates[number] = KEPT
-        if not (same and known[0] == price and known[1] >= room):
-            value, changes = better(table, rows[:many], worth[:many], allowed[number], costs[number], price, room)
-            known[0], known[1], known[2] = price, room, value
+        if not (same and settled[0] == price and settled[1] >= room):
+            count.now[number], changes = refine(
+                table, rows, signs * weights, allowed[number], costs[number], price, room,
+                failing, count.where[number], count.gains[number], count.now[number], True,
+            )  # fmt: skip
+            settled[0], settled[1] = price, room
             if changes:
                 changed, fates[number] = True, CHANGED
         cost = costs[number].sum()
@@ -423,13 +619,12 @@ def sweep(
         if cost == 0:
             # It answers for every row that is left: that is what a default does.
             return True, number
-        if known[2] - price * cost <= 0.0:
+        if count.now[number] - price * cost <= 0.0:
             changed, fates[number] = True, GONE
             spent -= cost
             continue
-        mask = held(table, allowed[number], costs[number] > 0)
         for row in range(size):
-            is_open[row] &= not mask[row]
+            is_open[row] &= failing[row] != 0
     return changed, -1
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from ruleedit.regions import Box
 from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats
 from ruleedit.surrogate.binned import Answers, Binned
-from ruleedit.surrogate.kernel import LEAST_PRICE
+from ruleedit.surrogate.kernel import LEAST_PRICE, Count
 
 #: A conjunction: by the place of the feature's bins, the allowed bins.
 Members: TypeAlias = dict[int, Allowed]
@@ -34,6 +34,28 @@ LADDERS = ((1.0,), (3.0, 1.0), (9.0, 3.0, 1.0))
 
 
 @dataclass
+class Flat:
+    """A rule as the compiled functions take it, of the conditions ``sets``: see `ruleedit.surrogate.kernel`.
+
+    ``allowed`` is None until it is asked for.
+    """
+
+    bins: Sequence[Bins]
+    sets: Members
+    costs: npt.NDArray[np.int64]
+    allowed: npt.NDArray[np.bool_] | None = None
+
+
+class Settled(NamedTuple):
+    """What a sweep remembers of a rule on some rows: its place among the rules of that sweep's count."""
+
+    data: Binned
+    allowed: npt.NDArray[np.bool_]
+    counts: Count
+    number: int
+
+
+@dataclass
 class Draft:
     """A rule in the making: a class and, by the place of the feature's bins, the allowed bins.
 
@@ -42,11 +64,12 @@ class Draft:
 
     outcome: int
     sets: dict[int, Allowed] = field(default_factory=dict)
-    settled: tuple[Binned, npt.NDArray[np.int8], Floats] | None = field(default=None, repr=False, compare=False)
+    settled: Settled | None = field(default=None, repr=False, compare=False)
+    _flat: Flat | None = field(default=None, repr=False, compare=False)
 
     def copy(self) -> Draft:
         """The same rule, free to change."""
-        return Draft(self.outcome, dict(self.sets), self.settled)
+        return Draft(self.outcome, dict(self.sets), self.settled, self._flat)
 
     def price(self, place: int, bins: Sequence[Bins]) -> int:
         """The clauses of the condition on one feature; 0 where there is none."""
@@ -55,7 +78,35 @@ class Draft:
 
     def cost(self, bins: Sequence[Bins]) -> int:
         """Its clauses as a person counts them."""
-        return sum(self.price(place, bins) for place in self.sets)
+        return int(self.flat(bins).costs.sum())
+
+    def flat(self, bins: Sequence[Bins]) -> Flat:
+        """The rule as the compiled functions take it, worked out once for the same conditions."""
+        known = self._flat
+        if known is None or known.bins is not bins or not _are_same(known.sets, self.sets):
+            known = self._flat = self._flattened(bins)
+        return known
+
+    def _flattened(self, bins: Sequence[Bins]) -> Flat:
+        costs = np.zeros(len(bins), dtype=np.int64)
+        for place in self.sets:
+            costs[place] = self.price(place, bins)
+        return Flat(bins, dict(self.sets), costs)
+
+    def allowed(self, data: Binned) -> npt.NDArray[np.bool_]:
+        """For each bin of all features, one after the other, whether the rule holds it; shape (bins,)."""
+        flat = self.flat(data.bins)
+        if flat.allowed is None:
+            starts = data.table.starts
+            flat.allowed = np.ones(int(starts[-1]), dtype=bool)
+            for place, inside in flat.sets.items():
+                flat.allowed[starts[place] : starts[place + 1]] = inside
+        return flat.allowed
+
+    def put(self, allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64], data: Binned) -> None:
+        """Take the conditions that the compiled functions made of it."""
+        self.sets = folded(allowed, costs, data)
+        self._flat = Flat(data.bins, dict(self.sets), costs, allowed)
 
     def mask(self, data: Binned) -> Mask:
         """The rows that it holds; shape (n,)."""
@@ -111,15 +162,18 @@ class Draftlist:
         return float(data.weights[self.decide(data) == data.answers].sum())
 
 
+def _are_same(some: Members, others: Members) -> bool:
+    """Whether the conditions are the very same arrays, which are never written to."""
+    return len(some) == len(others) and all(others.get(place) is allowed for place, allowed in some.items())
+
+
 def unfolded(rules: Sequence[Draft], data: Binned) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """The bins that each rule holds (rules, bins), and whether it has a condition on each feature (rules, features)."""
-    starts = data.table.starts.tolist()
-    allowed = np.ones((len(rules), starts[-1]), dtype=bool)
+    allowed = np.ones((len(rules), int(data.table.starts[-1])), dtype=bool)
     is_set = np.zeros((len(rules), len(data.bins)), dtype=bool)
     for number, rule in enumerate(rules):
-        for place, inside in rule.sets.items():
-            allowed[number, starts[place] : starts[place + 1]] = inside
-            is_set[number, place] = True
+        allowed[number] = rule.allowed(data)
+        is_set[number, list(rule.sets)] = True
     return allowed, is_set
 
 
@@ -127,8 +181,7 @@ def prices(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.int64]:
     """The clauses of each rule's condition on each feature; shape (rules, features)."""
     costs = np.zeros((len(rules), len(data.bins)), dtype=np.int64)
     for number, rule in enumerate(rules):
-        for place in rule.sets:
-            costs[number, place] = rule.price(place, data.bins)
+        costs[number] = rule.flat(data.bins).costs
     return costs
 
 
@@ -148,24 +201,41 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     rules = found.rules
     if not rules:
         return False
-    allowed, _ = unfolded(rules, data)
-    costs, signs = prices(rules, data), np.zeros((len(rules), len(data)), dtype=np.int8)
-    settled, fates = np.full((len(rules), 3), np.nan), np.zeros(len(rules), dtype=np.uint8)
-    for number, rule in enumerate(rules):
-        if rule.settled is not None and rule.settled[0] is data:
-            signs[number], settled[number] = rule.settled[1:]
+    (allowed, _), costs = unfolded(rules, data), prices(rules, data)
+    count, fates = counted(rules, allowed, data), np.zeros(len(rules), dtype=np.uint8)
     changed, last = kernel.sweep(
         data.table, data.answers, data.weights, allowed, costs, found.outcomes[:-1].astype(np.int64), found.default,
-        price, most, signs, settled, fates,
+        price, most, count, fates,
     )  # fmt: skip
     for number, rule in enumerate(rules):
-        rule.settled = data, signs[number], settled[number]
         if fates[number] == kernel.CHANGED:
-            rule.sets = folded(allowed[number], costs[number], data)
+            rule.put(allowed[number], costs[number], data)
+        rule.settled = Settled(data, allowed[number], count, number)
     found.rules = [rule for rule, fate in zip(rules, fates, strict=True) if fate]
     if last >= 0:
         found.rules, found.default = found.rules[:-1], rules[last].outcome
     return bool(changed)
+
+
+def counted(rules: Sequence[Draft], allowed: npt.NDArray[np.bool_], data: Binned) -> Count:
+    """What is remembered of rules that hold these bins (rules, bins), free to be written to."""
+    shape = len(rules), len(data)
+    count = Count(
+        signs=np.empty(shape, np.int8),
+        failing=np.empty(shape, np.int16),
+        where=np.empty(shape, np.int16),
+        gains=np.empty(allowed.shape),
+        now=np.empty(len(rules)),
+        known=np.zeros(len(rules), bool),
+        settled=np.full((len(rules), 2), np.nan),
+    )
+    for number, rule in enumerate(rules):
+        known = rule.settled
+        if known is not None and known.data is data and np.array_equal(known.allowed, allowed[number]):
+            for name, into in count._asdict().items():
+                into[number] = getattr(known.counts, name)[known.number]
+            count.known[number] = True
+    return count
 
 
 def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float, most: int) -> float:
@@ -175,14 +245,14 @@ def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float
     """
     allowed, costs = unfolded([rule], data)[0][0], prices([rule], data)[0]
     value, _ = kernel.better(data.table, rows, worth, allowed, costs, price, most)
-    rule.sets = folded(allowed, costs, data)
+    rule.put(allowed, costs, data)
     return float(value) - price * int(costs.sum())
 
 
 def worth_at(data: Binned, is_open: Mask, other: Answers, outcome: int) -> tuple[Indices, Floats]:
     """The open rows that gain or lose where an outcome takes the place of ``other`` (n,), and what they are worth."""
-    rows, worth, signs = np.empty(len(data), np.int64), np.empty(len(data)), np.zeros(len(data), np.int8)
-    many, _ = kernel.weigh(data.answers, data.weights, outcome, other, is_open, signs, rows, worth)
+    rows, worth = np.empty(len(data), np.int64), np.empty(len(data))
+    many = kernel.weigh(data.answers, data.weights, outcome, other, is_open, rows, worth)
     return rows[:many], worth[:many]
 
 

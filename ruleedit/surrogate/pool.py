@@ -38,16 +38,17 @@ class Pool:
     @classmethod
     def of(cls, members: Iterable[Members], data: Binned) -> Pool:
         """The conjunctions that hold different rows, some but not all; of those that hold the same the cheapest."""
-        priced = [(Draft(0, sets).cost(data.bins), number, sets) for number, sets in enumerate(members)]
+        drafts = [Draft(0, sets) for sets in members]
+        priced = [(draft.cost(data.bins), number, draft) for number, draft in enumerate(drafts)]
         known: set[bytes] = set()
         kept: list[tuple[int, Members]] = []
         rows: list[npt.NDArray[np.int32]] = []
-        for cost, _, sets in sorted(priced, key=lambda one: one[:2]):
-            mask = Draft(0, sets).mask(data)
+        for cost, _, draft in sorted(priced, key=lambda one: one[:2]):
+            mask = draft.mask(data)
             key = np.packbits(mask).tobytes()
             if cost and key not in known and mask.any() and not mask.all():
                 known.add(key)
-                kept.append((cost, sets))
+                kept.append((cost, draft.sets))
                 rows.append(np.flatnonzero(mask).astype(np.int32))
         heads = np.cumsum([0, *map(len, rows)], dtype=np.int64)
         costs = np.array([cost for cost, _ in kept], dtype=float)

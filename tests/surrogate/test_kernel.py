@@ -162,6 +162,54 @@ def test_values_are_ranked_by_gain_and_then_by_place(gains: list[int]) -> None:
     assert kernel.ranked(np.array(gains, dtype=float)).tolist() == sorted(range(len(gains)), key=lambda n: -gains[n])
 
 
+@FEW
+@given(seeds, st.booleans())
+def test_a_changed_condition_is_counted_as_from_the_beginning(seed: int, whole: bool) -> None:
+    """Whether the rows that change sides are counted alone or all again, the sums are the same to the bit."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    worth = draw.integers(-3, 4, len(data)).astype(float) if whole else draw.normal(size=len(data))
+    rule, other = rule_of(data, draw), rule_of(data, draw)
+    for place in other.sets:
+        counts = counted_conditions(rule, data)
+        before = rule.sets.get(place, np.ones(data.bins[place].size, dtype=bool))
+        gains, rows = np.empty(int(data.table.starts[-1])), np.arange(len(data))
+        now = kernel.gain(data.table, rows, worth, *counts, gains)
+        rule.sets[place] = other.sets[place]
+        allowed = rule.allowed(data)
+        now = kernel.shift(data.table, rows, worth, before, place, allowed, *counts, gains, now, whole)
+        expected, fresh = np.empty(len(gains)), counted_conditions(rule, data)
+        assert now == kernel.gain(data.table, rows, worth, *fresh, expected)
+        assert [one.tolist() for one in (*counts, gains)] == [one.tolist() for one in (*fresh, expected)]
+
+
+def counted_conditions(rule: Draft, data: Binned) -> tuple[Any, Any]:
+    """How many conditions each row fails, and the sum of their places."""
+    failing, where = np.zeros(len(data), dtype=np.int16), np.zeros(len(data), dtype=np.int16)
+    for place, allowed in rule.sets.items():
+        failed = ~allowed[data.columns[place]]
+        failing[failed] += 1
+        where[failed] += place
+    return failing, where
+
+
+@pytest.mark.parametrize(("numbers", "whole"), [([1.0, -3.0, 0.0], True), ([1.0, 0.5], False), ([], True)])
+def test_only_whole_numbers_are_summed_in_any_order(numbers: list[float], whole: bool) -> None:
+    """A half is not whole."""
+    assert kernel.are_whole(np.array(numbers, dtype=float)) == whole
+
+
+def test_a_rule_is_flattened_again_when_a_condition_changes() -> None:
+    """What is remembered of a rule is of the very conditions that it has, in a copy too."""
+    data, draw = table_of(5), np.random.default_rng(5)
+    rule, other = rule_of(data, draw), rule_of(data, draw)
+    flat = rule.flat(data.bins)
+    assert rule.copy().flat(data.bins) is flat
+    copy = rule.copy()
+    copy.sets = dict(other.sets)
+    assert copy.allowed(data).tolist() == other.allowed(data).tolist() != rule.allowed(data).tolist()
+    assert rule.flat(data.bins) is flat is not rule.flat(list(data.bins))
+
+
 def test_rules_are_unfolded_and_folded_again() -> None:
     """What the compiled functions get says every condition with its price, and reads back as the same rule."""
     data, draw = table_of(3), np.random.default_rng(3)
