@@ -2,8 +2,9 @@
 
 Two things are said of the rows that were searched, never of others.
 
-The *ceiling* holds for any rules whatever on these cuts: rows alike in every bin get one answer, so
-only the commonest of the model's answers among them can be right.
+The *floor* holds for any rules whatever on these cuts, in any order, of any length and of any number of
+classes: rows alike in every bin get one answer, so all but the commonest of the model's answers among them
+are lost. It is there for every table. The *ceiling* is the same as a share of the rows that can be right.
 
 The *loss* is the bound of the linear program. It is about the program's own rule sets: rules of
 one class in no order, within the clause budget, the other class elsewhere; a row of the class that they
@@ -16,7 +17,7 @@ for ``q`` isn't finished, what its open branches could still hold takes its plac
 weaker, never wrong. Where a list was seen that loses no row no search is needed: nothing loses less.
 
 An ordered list may pass this bound: an exception in front of a rule says what no rules without
-order can in as many clauses. For lists only the ceiling holds.
+order can in as many clauses. For lists only the floor holds.
 """
 
 from __future__ import annotations
@@ -48,19 +49,31 @@ ROUNDS = 2
 class Bound:
     """What is proved about the rows that were searched.
 
-    ``ceiling`` is the share of rows that any rules on these cuts can answer right at most. ``loss`` is
-    below what any unordered rules for ``outcome`` within ``clauses`` lose on ``rows`` rows, ``found``
-    the least that such rules were seen to lose; both None where no bound is proved, and ``reason``
-    says why. Where a list within the clauses was seen to lose no row both are 0, whatever the outcome.
+    Of ``rows`` rows any rules on these cuts lose ``floor`` at least, and the list that was found loses ``lost``;
+    what lies ``above_floor`` is for want of clauses or of a better search, what lies below for want of cuts.
+    ``loss`` is below what any unordered rules for ``outcome`` within ``clauses`` lose, ``found`` the least that
+    such rules were seen to lose; both None where no bound is proved, and ``reason`` says why. Where a list within
+    the clauses was seen to lose no row both are 0, whatever the outcome.
     """
 
-    ceiling: float
+    floor: float
+    lost: float
     rows: int
     clauses: int
     outcome: str | None = None
     loss: float | None = None
     found: float | None = None
     reason: str | None = None
+
+    @property
+    def ceiling(self) -> float:
+        """The share of the rows that any rules on these cuts can answer right at most."""
+        return (self.rows - self.floor) / self.rows
+
+    @property
+    def above_floor(self) -> float:
+        """How many rows the list that was found loses more than any rules on these cuts must."""
+        return self.lost - self.floor
 
     @property
     def gap(self) -> float | None:
@@ -71,6 +84,9 @@ class Bound:
         """As JSON."""
         return {
             "ceiling": self.ceiling,
+            "floor": self.floor,
+            "lost": self.lost,
+            "above_floor": self.above_floor,
             "rows": self.rows,
             "clauses": self.clauses,
             "outcome": self.outcome,

@@ -49,7 +49,7 @@ def extract_columns(task: Task) -> Found:
 
 def _bound(found: Found, field: Field, made: dict[int, Columns], task: Task) -> Bound:
     """What is proved about the rows that were searched."""
-    plain = Bound(field.full.ceiling(), round(field.full.total), field.budget)
+    plain = Bound(field.full.floor(), field.losses[-1], round(field.full.total), field.budget)
     if 0.0 in field.losses:
         return replace(plain, loss=0.0, found=0.0)
     outcome = next((outcome for outcome in made if outcome != found.default), None)

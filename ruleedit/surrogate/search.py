@@ -45,7 +45,8 @@ CODE_BYTES, POOL_BYTES = 8 + 8 + 4, 2 * 4 * 400
 class Field:
     """Where lists are searched for: all rows, some to try on, few to begin with; lists to start from, and the pool.
 
-    ``losses`` are the rows that the best list lost, before clauses that the rows don't bear out were taken back.
+    ``losses`` are the rows that the best list lost, before clauses that the rows don't bear out were taken back, and
+    those that the list lost that was found in the end.
     """
 
     full: Binned
@@ -77,6 +78,7 @@ def searched(task: Task, begin: Callable[[Field], None]) -> Found:
     best = borne_out(best, full, budget)
     if last is not None:
         best = prefer_known(last, best, full, budget)
+    here.losses.append(full.total - best.hits(full))
     boxes = tuple((rule.box(bins), rule.outcome) for rule in best.rules)
     return Found(boxes, best.default, "seconds" if task.is_late else cut)
 

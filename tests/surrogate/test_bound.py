@@ -186,6 +186,59 @@ def test_no_rules_pass_the_ceiling(seed: int) -> None:
         if found.bound is not None:
             assert found.train.agreement <= found.bound.ceiling + 1e-9
             assert found.bound.rows == len(case.rows)
+            assert found.bound.lost == pytest.approx((1.0 - found.train.agreement) * len(case.rows))
+            assert found.bound.above_floor == found.bound.lost - found.bound.floor >= 0.0
+
+
+def ordered_losses(data: Binned, clauses: int) -> list[float]:
+    """What every ordered list of so many clauses loses, each class in its turn: up to two rules and a default."""
+    rules = [(mask, cost) for mask, cost in every_rule(data) if cost <= clauses]
+    classes = range(data.classes)
+    losses = [lost(data, np.full(len(data), default)) for default in classes]
+    for (first, cost), (second, more) in itertools.product(rules, rules):
+        if cost + more <= clauses:
+            for one, two, default in itertools.product(classes, classes, classes):
+                losses.append(lost(data, np.where(first, one, np.where(second, two, default))))
+    return losses
+
+
+def lost(data: Binned, said: np.ndarray) -> float:
+    return float(data.weights[said != data.answers].sum())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_no_list_of_all_loses_less_than_the_floor(seed: int) -> None:
+    """Every ordered list of two rules and three classes, one after the other, loses the floor or more."""
+    draw = np.random.default_rng(seed)
+    data = small(seed)
+    data = Binned(data.bins, data.codes[:, 1:], draw.integers(0, 3, len(data)).astype(np.int16), data.weights)
+    data = Binned(data.bins[1:], data.codes, data.answers, data.weights)
+    losses = ordered_losses(data, 3)
+    assert len(losses) > 1_000
+    assert data.floor() <= min(losses)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_list_with_a_rule_for_every_cell_loses_the_floor(seed: int) -> None:
+    """The floor is reached where the clauses are enough, so no greater number would be one."""
+    data = small(seed)
+    said = np.zeros(len(data), dtype=int)
+    for cell in {tuple(codes) for codes in data.codes.tolist()}:
+        inside = (data.codes == cell).all(axis=1)
+        rivals = [float(data.weights[inside & (data.answers == outcome)].sum()) for outcome in range(data.classes)]
+        said[inside] = int(np.argmax(rivals))
+    assert lost(data, said) == data.floor() == data.merged().floor()
+
+
+def test_several_classes_on_many_rows_have_a_floor() -> None:
+    """Where no linear program bounds anything the floor and what lies above it are there all the same."""
+    draw = np.random.default_rng(0)
+    schema = Schema((Feature("x", "numeric"), Feature("y", "numeric")), "t", ("a", "b", "c"))
+    rows = draw.integers(0, 9, size=(6_000, 2)).astype(float)
+    answers = np.where(draw.uniform(size=6_000) < 0.1, 2, (rows.sum(axis=1) > 8).astype(np.intp))
+    found = extract(rows, answers, schema, max_clauses=4).to_json()["bound"]
+    assert found["loss"] is None
+    assert 0.0 < found["floor"] < found["lost"] == found["floor"] + found["above_floor"]
 
 
 def test_rules_that_lose_nothing_have_no_gap() -> None:
