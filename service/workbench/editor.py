@@ -352,7 +352,7 @@ class ClauseEditor:
                 drawn("div", words.count(rows), "re-big")
                 drawn("div", said)
                 parts = [
-                    f"{words.share(count / rows, 0)} {words.shape(place)} {schema.classes[place]}"
+                    f"{words.share(count / rows, 0)} {words.shape(place)}\u00a0{schema.classes[place]}"
                     for place, count in sorted(enumerate(outcomes), key=lambda pair: -pair[1])[:3]
                     if count
                 ]

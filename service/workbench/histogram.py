@@ -35,6 +35,7 @@ class Histogram:
     _bands: list[Tag] = field(default_factory=list)
     _labels: list[Tag] = field(default_factory=list)
     _ends: list[Tag] = field(default_factory=list)
+    _olds: list[Tag] = field(default_factory=list)
 
     def draw(self, old: tuple[float, ...]) -> None:
         """Draw bars and lines; ``old`` are the thresholds as they stand."""
@@ -42,8 +43,7 @@ class Histogram:
             self._drawing(old)
             with Tag("div", look="re-axis"):
                 self._ends = [Tag("span", words.number(_shown(end))) for end in (self.low, self.high)]
-                for value in old:
-                    Tag("s", words.number(value), "was", style=self._under(value))
+                self._olds = [Tag("s", words.number(value), "was") for value in old]
                 self._labels = [Tag("b", "", "new", hidden=True) for _ in range(2)]
 
     def _drawing(self, old: tuple[float, ...]) -> None:
@@ -60,13 +60,7 @@ class Histogram:
         for place, line in enumerate(self._lines):
             at = self._x(new[min(place, len(new) - 1)]) if new else -9.0
             line.put(x1=at, x2=at)
-        for place, label in enumerate(self._labels):
-            if place < len(new):
-                label.say(words.number(new[place]))
-            label.put(hidden=place >= len(new), style=self._under(new[place]) if place < len(new) else None)
-        near = [self._x(value) / WIDTH for value in (*old, *new)]
-        self._ends[0].put(hidden=any(part < NEAR for part in near))
-        self._ends[1].put(hidden=any(part > 1 - NEAR for part in near))
+        self._name(old, new)
         for place, band in enumerate(self._bands):
             if place < len(new) and place < len(old):
                 one, other = sorted((self._x(old[place]), self._x(new[place])))
@@ -78,9 +72,26 @@ class Histogram:
         part = (value - self.low) / (self.high - self.low)
         return round(WIDTH * min(max(part, 0.0), 1.0), 2)
 
-    def _under(self, value: float) -> str:
-        """Where a label stands, in the middle under its value."""
-        return f"left:{100 * self._x(value) / WIDTH:.2f}%"
+    def _name(self, old: tuple[float, ...], new: tuple[float, ...]) -> None:
+        """Write the thresholds under their lines; what is the same stands there once."""
+        for place, label in enumerate(self._labels):
+            if place < len(new):
+                label.say(words.number(new[place]))
+                label.put(style=self._under(new[place], old[place] if place < len(old) else None))
+            label.put(hidden=place >= len(new))
+        for place, label in enumerate(self._olds):
+            other = new[place] if place < len(new) else None
+            label.put(style=self._under(old[place], other), hidden=other == old[place])
+        near = [self._x(value) / WIDTH for value in (*old, *new)]
+        self._ends[0].put(hidden=any(part < NEAR for part in near))
+        self._ends[1].put(hidden=any(part > 1 - NEAR for part in near))
+
+    def _under(self, value: float, other: float | None) -> str:
+        """Where a label stands: in the middle under its value, or aside where another would stand in it."""
+        at = f"left:{100 * self._x(value) / WIDTH:.2f}%"
+        if other is None or other == value or abs(self._x(value) - self._x(other)) >= NEAR * WIDTH:
+            return at
+        return f"{at};transform:translateX({'-100%' if value < other else '0'})"
 
     def _line(self, value: float, look: str) -> Tag:
         at = self._x(value)

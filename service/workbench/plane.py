@@ -26,8 +26,8 @@ DOTS = 150
 CELLS = 48
 #: So many categories stand along an axis, the commonest: more would be lines, and the surface millions of rows.
 MOST_CATEGORIES = 24
-#: So many of them are named under it.
-NAMED = 8
+#: So many letters of their names stand under it: a line or two.
+LETTERS = 90
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,7 @@ def labels(axes: Plane) -> None:
 def _named(axis: Axis) -> str:
     """The first categories along an axis, and how many stand there or don't."""
     name_of = {float(code): name for name, code in axis.feature.code_of.items()}
-    said = ", ".join(name_of[code] for code in axis.codes[:NAMED])
-    if len(axis.codes) > NAMED:
-        said += f" and {len(axis.codes) - NAMED} more"
+    said = words.listed([name_of[code] for code in axis.codes], LETTERS)
     left = len(name_of) - len(axis.codes)
     return f"{said}; the commonest of {words.count(len(name_of))}" if left else said
 

@@ -275,8 +275,10 @@ class RulesPage:
             chip.say("" if new else text)
             with chip.again():
                 if new:
-                    drawn("s", text)
-                    drawn("b", new)
+                    same, old, now = words.parted(text, new)
+                    drawn("span", same)
+                    drawn("s", old)
+                    drawn("b", now)
 
         with room:
             self.editor = ClauseEditor(self, card.rule, one, self.place.draft.schema.feature(one.feature), shown)

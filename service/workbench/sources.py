@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -43,18 +42,10 @@ def _features(draft: Draft, table_: Matrix) -> list[tuple[str, str, str, str]]:
             low, high = feature.low, feature.high
             said = " to ".join("any" if one is None else words.number(one) for one in (low, high))
         else:
-            said = _listed(feature.values)
+            said = words.listed(feature.values, MOST_LETTERS)
         allowed = f"allowed ({words.count(gone)})" if feature.missing else "refused"
         rows.append((feature.name, SAID[feature.kind], said, allowed))
     return rows
-
-
-def _listed(values: Sequence[str]) -> str:
-    """The first values, and how many more there are."""
-    ends = list(itertools.accumulate(len(value) + 2 for value in values))
-    shown = max(1, sum(end <= MOST_LETTERS for end in ends))
-    more = len(values) - shown
-    return ", ".join(values[:shown]) + (f" and {words.count(more)} more" if more > 0 else "")
 
 
 def build_model(place: Place) -> None:

@@ -77,6 +77,10 @@ class New:
     def build(self) -> None:
         """Draw what comes next."""
         Tag("h2", "A new rule set", id="new")
+        if not self.actor.may(UPLOAD):
+            told = "An admin makes a key for one by POST /v1/keys; the button API above leads to its description."
+            empty("Tables and models are brought by analysts.", told)
+            return
         with Tag("div", look="re-card"):
             known = self.workspace.datasets(FEW)["items"]
             with Tag("div", look="re-line re-files"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -99,6 +100,22 @@ def outcome(said: Outcome) -> str:
 def sentence(rule: Rule) -> str:
     """A rule as a sentence."""
     return f"IF {' AND '.join(map(clause, rule.clauses))} THEN {outcome(rule.outcome)}"
+
+
+def parted(old: str, new: str) -> tuple[str, str, str]:
+    """What two texts begin with alike, word by word, and how each goes on; neither is left without an end."""
+    before, after = old.split(" "), new.split(" ")
+    most = min(len(before), len(after)) - 1
+    same = next((at for at in range(most) if before[at] != after[at]), most)
+    return "".join(f"{one} " for one in before[:same]), " ".join(before[same:]), " ".join(after[same:])
+
+
+def listed(values: Sequence[str], letters: int) -> str:
+    """The first values, about so many letters of them, and how many more there are."""
+    ends = itertools.accumulate(len(one) + 2 for one in values)
+    shown = max(1, sum(end <= letters for end in ends))
+    more = len(values) - shown
+    return ", ".join(values[:shown]) + (f" and {count(more)} more" if more > 0 else "")
 
 
 def _either(values: Sequence[Scalar]) -> str:

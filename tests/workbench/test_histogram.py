@@ -42,9 +42,20 @@ def said(around: Tag, name: str) -> list[tuple[str, str]]:
 
 def test_the_new_value_stands_under_its_line_and_the_old_one_struck_through(around: Tag) -> None:
     """Each in the middle of where it is on the axis."""
-    made(30.0).move((30.0,), (45.0,))
+    made(30.0).move((30.0,), (55.0,))
     assert said(around, "s") == [("30", "left:30.00%")]
-    assert said(around, "b") == [("45", "left:45.00%")]
+    assert said(around, "b") == [("55", "left:55.00%")]
+
+
+@pytest.mark.parametrize(("new", "old_goes", "new_goes"), [(31.0, "-100%", "0"), (29.0, "0", "-100%")])
+def test_values_that_are_near_stand_to_either_side(around: Tag, new: float, old_goes: str, new_goes: str) -> None:
+    """Neither covers the other's digits; where nothing was moved there is one."""
+    drawn = made(30.0)
+    drawn.move((30.0,), (new,))
+    assert said(around, "s") == [("30", f"left:30.00%;transform:translateX({old_goes})")]
+    assert said(around, "b") == [(f"{new:g}", f"left:{new:.2f}%;transform:translateX({new_goes})")]
+    drawn.move((30.0,), (30.0,))
+    assert (said(around, "s"), said(around, "b")) == ([], [("30", "left:30.00%")])
 
 
 def test_an_interval_has_two_of_each(around: Tag) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
@@ -364,14 +365,23 @@ def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
 
 
 def test_who_has_nothing_takes_the_example(chromium: Browser, tmp_path: Path) -> None:
-    """Where there is no table yet a press brings one, read like a file that somebody chose."""
+    """Where there is no table yet a press brings one, read like a file that somebody chose; to an analyst."""
     with serving(tmp_path) as (base, said):
+        admin = next(line for line in said if line.startswith("Admin key")).split()[-1]
+        asked = {"name": "ana", "roles": ["analyst"]}
+        made = httpx.post(f"{base}/v1/keys", json=asked, headers={"Authorization": f"Bearer {admin}"})
         window = Window(chromium, base)
         page = window.page
-        page.goto(base)
-        page.get_by_label("Key or token").fill(next(line for line in said if line.startswith("Admin key")).split()[-1])
-        page.get_by_role("button", name="Sign in").click()
-        expect(page.get_by_text("There is no rule set yet.")).to_be_visible()
+        for key, seen in (
+            (admin, "Tables and models are brought by analysts."),
+            (made.json()["key"], "no rule set yet"),
+        ):
+            page.goto(base)
+            page.get_by_label("Key or token").fill(key)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_text(seen)).to_be_visible()
+            if key == admin:
+                page.get_by_role("button", name="Sign out").click()
         window.shoot("start-empty")
         page.get_by_role("button", name="or take the example").click()
         expect(page.get_by_text("loans.csv: 4\u202f000 rows")).to_be_visible()

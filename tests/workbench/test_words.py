@@ -103,6 +103,43 @@ def test_an_outcome_is_read_without_quotes(outcome: Outcome, text: str) -> None:
     assert words.outcome(outcome) == text
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "parts"),
+    [
+        ("age > 30", "age > 26", ("age > ", "30", "26")),
+        ("age > 30", "age \u2264 30", ("age ", "> 30", "\u2264 30")),
+        ("age from 27 to 30", "age from 27 to 32", ("age from 27 to ", "30", "32")),
+        ("purpose is car", "purpose is car or holiday", ("purpose is ", "car", "car or holiday")),
+        ("age > 30", "dropped", ("", "age > 30", "dropped")),
+        ("member is true", "member is true", ("member is ", "true", "true")),
+    ],
+)
+def test_only_what_differs_is_struck_through(old: str, new: str, parts: tuple[str, str, str]) -> None:
+    """What both begin with stands once; something is always left to strike through and to put in its place."""
+    assert words.parted(old, new) == parts
+
+
+@given(st.text("ab ", min_size=1), st.text("ab ", min_size=1))
+def test_the_parts_of_two_texts_make_them_again(old: str, new: str) -> None:
+    """Whatever they are."""
+    same, before, after = words.parted(old, new)
+    assert (same + before, same + after) == (old, new)
+
+
+@pytest.mark.parametrize(
+    ("values", "letters", "text"),
+    [
+        (["a", "b"], 20, "a, b"),
+        (["red", "green", "blue"], 12, "red, green and 1 more"),
+        (["a very long name"] * 2_000, 5, "a very long name and 1\u202f999 more"),
+        (["alone and long"], 5, "alone and long"),
+    ],
+)
+def test_a_list_is_cut_with_what_is_left_out(values: list[str], letters: int, text: str) -> None:
+    """At least the first is named, however long it is."""
+    assert words.listed(values, letters) == text
+
+
 def test_a_rule_is_a_sentence() -> None:
     """Its clauses and its outcome, all in words."""
     rule = Rule("R1", (Clause("debt_ratio", "<=", 0.6), Clause("job", "!=", "student")), Outcome.of("not yet"))
