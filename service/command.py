@@ -55,6 +55,9 @@ def serve(
 
         print(settings_page(), end="")
         return
+    # Read once, when LightGBM is loaded. Jobs train beside each other, and threads that spin while they wait for one
+    # another then take the processors from whoever has something to do.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     from service.server import run
     from service.settings import from_environment
 

@@ -65,6 +65,14 @@ class Heads:
             _append(self._file, canonical_json(signed.to_json()))
         return signed
 
+    def check(self) -> None:
+        """Raise `FileRefused` where nothing can be appended to the published heads."""
+        try:
+            with self._turn():
+                pass
+        except OSError as problem:
+            raise FileRefused(f"the heads can't be published in {str(self._file)!r}: {problem.strerror}") from None
+
     @contextlib.contextmanager
     def _turn(self) -> Iterator[None]:
         self._file.parent.mkdir(parents=True, exist_ok=True)

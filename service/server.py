@@ -12,6 +12,7 @@ from ruleedit.errors import Refused
 from service import logs
 from service.app import create_app
 from service.connections import connecting
+from service.heads import Heads
 from service.lines import Writer
 from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
@@ -32,8 +33,9 @@ def run(settings: Settings, host: str, port: int, *, new_admin_key: bool = False
     requests = Writer(logs.configure(), REQUEST_LINES) if settings.request_log else None
     with listening, contextlib.ExitStack() as ending:
         Claim(settings.data_dir, shared=settings.shared).release()
-        # Opened once before: a database that can't be used is refused in one line, not by a server that fails to start.
+        # Opened once before: what can't be used is refused in one line, not by a server that fails to start.
         Repository(settings.store, shared=settings.shared).close()
+        Heads(settings.heads_file, settings.key_file).check()
         if requests is not None:
             ending.callback(requests.close)
         config = uvicorn.Config(

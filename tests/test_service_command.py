@@ -19,9 +19,12 @@ import pytest
 from ruleedit.errors import Refused
 from service.server import listen
 from service.settings import Settings, check_host
+from service.store.files import Claim
 from tests.serving import Api, local, wait_ready
 
 COMMAND = [sys.executable, "-c", "from ruleedit.cli import main; main()", "serve"]
+#: How LightGBM's threads wait for one another.
+WAITING = "OMP_WAIT_POLICY"
 APPLICANT = {"age": 28, "income": 40_000, "debt_ratio": 0.2}
 
 
@@ -31,7 +34,7 @@ def serve(*options: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @contextlib.contextmanager
-def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Api]]:
+def running(folder: Path, **environ: str) -> Iterator[tuple[subprocess.Popen[str], Api]]:
     """A service process with the example on a free port; whatever happens it is gone at the end."""
     process = subprocess.Popen(
         [*COMMAND, "--demo", "--port", "0", "--data-dir", str(folder / "data")],
@@ -39,6 +42,7 @@ def running(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Api]]:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={name: value for name, value in os.environ.items() if name != WAITING} | environ,
     )
     try:
         assert process.stdout is not None
@@ -80,6 +84,25 @@ def test_a_killed_service_comes_back_with_everything(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
         assert time.monotonic() - began < 20
+
+
+def descendants(process: int) -> list[Path]:
+    """The folders in /proc of a process's children and theirs."""
+    found = []
+    for listed in Path(f"/proc/{process}/task").glob("*/children"):
+        for child in listed.read_text().split():
+            found += [Path("/proc") / child, *descendants(int(child))]
+    return found
+
+
+@pytest.mark.parametrize("chosen", [None, "active"])
+def test_threads_of_jobs_wait_without_spinning(tmp_path: Path, chosen: str | None) -> None:
+    """Unless somebody chose otherwise: two jobs that train at once would take each other's processors."""
+    with running(tmp_path, **({} if chosen is None else {WAITING: chosen})) as (process, _):
+        environs = [(child / "environ").read_bytes().split(b"\0") for child in descendants(process.pid)]
+        assert environs
+        for environ in environs:
+            assert f"{WAITING}={chosen or 'passive'}".encode() in environ
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::", "example.org", ""])
@@ -175,3 +198,32 @@ def test_a_database_of_somebody_else_is_refused_in_one_line(tmp_path: Path) -> N
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("ruleedit: the database 'ruleedit.db' has tables that aren't RuleEdit's")
     assert ended.stderr.count("\n") == 1
+
+
+def test_what_can_t_be_used_is_refused_in_one_line(tmp_path: Path) -> None:
+    """A folder that can't be made, a key that others can read, heads that can't be written: before anything listens."""
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "key.pem").write_text("-----BEGIN PRIVATE KEY-----")
+    (tmp_path / "key.pem").chmod(0o644)
+    for data, environ, said in (
+        ("file", {}, "the data folder 'file' can't be made: File exists"),
+        ("file/below", {}, "the data folder 'file/below' can't be made: Not a directory"),
+        ("a", {"RULEEDIT_AUDIT_KEY": "key.pem"}, "the key file 'key.pem' can be read by others; chmod 600"),
+        ("b", {"RULEEDIT_HEADS": "."}, "the heads can't be published in '.': Is a directory"),
+    ):
+        ended = subprocess.run(
+            [*COMMAND, "--port", "0", "--data-dir", data],
+            capture_output=True, text=True, timeout=60, cwd=tmp_path, env=os.environ | environ,
+        )  # fmt: skip
+        assert (ended.returncode, ended.stdout) == (2, ""), ended.stderr
+        assert ended.stderr.startswith(f"ruleedit: {said}"), ended.stderr
+        assert ended.stderr.count("\n") == 1
+
+
+def test_the_data_folder_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Where the service makes it; the rights of a folder that is there are whoever made it's to choose."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "there").chmod(0o750)
+    for name, mode in (("made", 0o700), ("there", 0o750)):
+        Claim(tmp_path / name).release()
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode

@@ -119,10 +119,15 @@ class Claim:
     The system lets go of it when the process ends, however it ends. ``seat`` is the process's number
     among those that share the folder, the lowest that is free: what only one process may write is under
     it, and who takes the seat of a killed one finds what that one left. A process alone has none.
+    Raises `FileRefused` where another process is in the way, and for a folder that can't be made or written.
     """
 
     def __init__(self, folder: Path, *, shared: bool = False) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            # Tables, decisions and the hashes of keys are in it: for nobody else of this machine.
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as problem:
+            raise FileRefused(f"the data folder {str(folder)!r} can't be made: {problem.strerror}") from None
         self._folder = folder
         self._held = [self._take(folder / "lock", fcntl.LOCK_SH if shared else fcntl.LOCK_EX, shared)]
         self.seat: int | None = None
@@ -151,8 +156,11 @@ class Claim:
 
 def _locked(path: Path, how: int) -> IO[bytes] | None:
     """A file locked until it is closed; None where another process's lock is in the way."""
-    # Open for reading and writing: over NFS one kind of lock needs the one, the other the other.
-    file = path.open("a+b")
+    try:
+        # Open for reading and writing: over NFS one kind of lock needs the one, the other the other.
+        file = path.open("a+b")
+    except OSError as problem:
+        raise FileRefused(f"the data folder {path.parent.name!r} can't be written: {problem.strerror}") from None
     try:
         fcntl.flock(file, how | fcntl.LOCK_NB)
     except OSError:
