@@ -17,7 +17,7 @@ import pytest
 from service.settings import Settings
 from service.settingspage import reasons_of, settings_page
 from tests.serving import Api, wait_ready
-from tests.test_service_command import COMMAND
+from tests.test_service_command import COMMAND, running
 
 ROOT = Path(__file__).parent.parent
 
@@ -60,8 +60,11 @@ def test_requests_in_flight_are_answered_when_the_service_is_stopped(tmp_path: P
             body = json.dumps({"rows": [{feature["name"]: None for feature in features}] * 1_000}).encode()
             with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=60) as client:
                 head = f"POST /v1/decisions/loans HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-                client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode() + body[:500])
-                time.sleep(0.3)
+                head += "Expect: 100-continue\r\n"
+                client.sendall(f"{head}Content-Type: application/json\r\n\r\n".encode())
+                # The service says so once it reads the body, which it is in the middle of then.
+                assert client.recv(65_536).startswith(b"HTTP/1.1 100")
+                client.sendall(body[:500])
                 process.send_signal(signal.SIGTERM)
                 time.sleep(0.3)
                 client.sendall(body[500:])
@@ -78,6 +81,24 @@ def test_requests_in_flight_are_answered_when_the_service_is_stopped(tmp_path: P
     assert len(json.loads(told)["decisions"]) == 1_000
     lines = (tmp_path / "data" / "decisions" / "decisions.jsonl").read_text().splitlines()
     assert [len(json.loads(line)["decisions"]) for line in lines] == [1_000]
+
+
+def test_who_follows_a_job_is_let_go_when_the_service_is_stopped(tmp_path: Path) -> None:
+    """The stream ends whole, not in the middle of a part, and the job waits for the next start."""
+    with running(tmp_path) as (process, api):
+        ruleset = api.get("/v1/rulesets").json()["items"][0]["id"]
+        body = {"ruleset": ruleset, "name": "loans", "mode": "retrain", "strategy": "greedy"}
+        job = api.post("/v1/releases", json=body).headers["Location"]
+        with api.stream("GET", f"{job}/events") as stream:
+            lines = stream.iter_lines()
+            assert next(lines) == "event: job"
+            process.send_signal(signal.SIGTERM)
+            told = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: ")]
+        assert told
+        assert process.wait(60) == 0
+    assert told[-1]["state"] in ("queued", "running")
+    with running(tmp_path) as (_, api):
+        assert api.get(job).json()["state"] in ("queued", "running", "succeeded")
 
 
 def test_the_container_s_file_is_as_it_should_be() -> None:

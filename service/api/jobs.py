@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import anyio
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from sse_starlette import EventSourceResponse
@@ -17,6 +18,8 @@ from service.store.records import FINISHED
 from service.workspace import Workspace
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+#: Seconds in which a stream ends by itself, whole, when the service is stopped; then it is cut off.
+STREAM_GRACE = 2.0
 
 
 @router.get("", response_model=PageOf[JobBody], responses=refuses(), summary="List jobs")
@@ -56,18 +59,20 @@ def cancel_job(work: Work, by: By, job: str) -> dict[str, Any]:
     summary="Follow a job",
 )
 async def follow_job(work: Work, job: str) -> EventSourceResponse:
-    """Server-sent events: the job each time it changes, until it has ended."""
+    """Server-sent events: the job each time it changes, until it has ended or the service is stopped."""
     first = await run_in_threadpool(work.job, job)
-    return EventSourceResponse(_changes(work, first))
+    stopping = anyio.Event()
+    changes = _changes(work, first, stopping)
+    return EventSourceResponse(changes, shutdown_event=stopping, shutdown_grace_period=STREAM_GRACE)
 
 
-async def _changes(work: Workspace, job: dict[str, Any]) -> AsyncIterator[dict[str, str]]:
+async def _changes(work: Workspace, job: dict[str, Any], stopping: anyio.Event) -> AsyncIterator[dict[str, str]]:
     told: dict[str, Any] | None = None
     while True:
         if job != told:
             yield {"event": "job", "data": json.dumps(job)}
             told = job
-        if job["state"] in FINISHED:
+        if job["state"] in FINISHED or stopping.is_set():
             return
         await asyncio.sleep(work.settings.progress_seconds)
         job = await run_in_threadpool(work.job, job["id"])
