@@ -21,6 +21,8 @@ from service.settings import Settings
 from service.store.records import FINISHED
 
 TARGET = "ok"
+#: Seconds that an answer may take, on a machine that has much else to do.
+PATIENCE = 180
 
 
 def small_table(rows: int = 400) -> bytes:
@@ -44,8 +46,8 @@ class Api(httpx.Client):
     def __init__(self, **given: Any) -> None:
         super().__init__(**given)
         self._others: list[Api] = []
-        #: Seconds that a job may take.
-        self.patience = 60.0
+        #: Seconds that a job may take, on a machine that has much else to do.
+        self.patience = 300.0
         #: Makes a draft of a release without a job, where a test that has the service at hand says how.
         self.draft: Callable[[], str] = NotImplemented
 
@@ -99,7 +101,7 @@ class Api(httpx.Client):
     def known(self, key: str | None) -> Api:
         """Another client of the same service, with another key or none; it is closed with this one."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        other = Api(base_url=self.base_url, timeout=60, headers=headers)
+        other = Api(base_url=self.base_url, timeout=PATIENCE, headers=headers)
         self._others.append(other)
         return other
 
@@ -170,7 +172,7 @@ def serving_app(app: FastAPI, **more: Any) -> Iterator[Api]:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
         thread.start()
         try:
-            with Api(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", timeout=60) as api:
+            with Api(base_url=f"http://127.0.0.1:{bound.getsockname()[1]}", timeout=PATIENCE) as api:
                 wait_ready(api)
                 yield api
         finally:

@@ -51,12 +51,15 @@ def test_depth_is_found_without_parsing(value: Any, most: int, indent: int | Non
     [b"[", b"[]", b'"', b"\\", b'["', b"[[[]", b'"\\"', b"[" * 33 + b"]" * 33, b"[]{", b'"[', b'{"a":', b"]", b"\xff"],
 )
 def test_depth_is_found_in_linear_time(piece: bytes) -> None:
-    """A mebibyte of whatever is worst takes less than three times as long as half of it, and some fixed time."""
+    """A mebibyte of whatever is worst takes less than three times as long as half of it, and some fixed time.
+
+    Of the processor, so that nothing else on the machine counts.
+    """
     times = []
     for size in (2**19, 2**20):
-        began = time.perf_counter()
+        began = time.thread_time()
         nested_deeper(piece * (size // len(piece)), 32)
-        times.append(time.perf_counter() - began)
+        times.append(time.thread_time() - began)
     assert times[1] < 3 * times[0] + 0.2
 
 
@@ -116,7 +119,7 @@ class Slow:
 
     def __call__(self) -> dict[str, str]:
         self.working.release()
-        assert self.go.wait(20)
+        assert self.go.wait(60)
         return {}
 
 
@@ -133,9 +136,9 @@ def test_a_service_sheds_what_it_can_t_take_and_recovers(tmp_path: Path, slow: S
     app.add_api_route("/slow", slow)
     with serving_app(app) as api, ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(api.get, "/slow") for _ in range(20)]
-        assert slow.working.acquire(timeout=10)
-        assert slow.working.acquire(timeout=10)
-        until = time.monotonic() + 10
+        assert slow.working.acquire(timeout=60)
+        assert slow.working.acquire(timeout=60)
+        until = time.monotonic() + 60
         while sum(one.done() for one in asked) < 15 and time.monotonic() < until:
             time.sleep(0.01)
         assert api.get("/healthz").status_code == 200
@@ -159,7 +162,7 @@ def test_decisions_have_a_lane_of_their_own(tmp_path: Path, slow: Slow) -> None:
         make(api)
         with ThreadPoolExecutor(1) as pool:
             held = pool.submit(api.get, "/slow")
-            assert slow.working.acquire(timeout=10)
+            assert slow.working.acquire(timeout=60)
             assert api.decide("small", ROW).status_code == 200
             assert api.get("/v1/datasets").status_code == 503
             slow.go.set()
