@@ -86,6 +86,8 @@ def read_thresholds(given: Mapping[str, float], schema: Schema) -> tuple[float, 
     return tuple(float(given[name]) if name in given else left / others for name in schema.classes)
 
 
+#: For each category column whose codes aren't ours its place and the file's codes: unseen, ours in order, missing.
+FileCodes: TypeAlias = tuple[tuple[int, Reals], ...]
 #: Encoded values with their counts, commonest first.
 Common: TypeAlias = tuple[tuple[float, int], ...]
 
@@ -282,15 +284,10 @@ class TableModel:
         They are our codes. In an adopted model a known category is the file's own code and one
         never seen is NaN: what LightGBM itself does with a pandas category that it doesn't know.
         """
-        if not self.file_codes:
-            return rows
-        rows = rows.copy(order="K")
-        for place, codes in self.file_codes:
-            rows[:, place] = codes[np.nan_to_num(rows[:, place], nan=len(codes) - 1).astype(np.intp)]
-        return rows
+        return for_file(rows, self.file_codes)
 
     @cached_property
-    def file_codes(self) -> tuple[tuple[int, Reals], ...]:
+    def file_codes(self) -> FileCodes:
         """For each category column of an adopted model its place and the file's codes: unseen, ours, missing."""
         if not self.adopted:
             return ()
@@ -307,6 +304,16 @@ class TableModel:
         threads = 1 if len(rows) <= SMALL_BATCH else 0
         answer = self.booster.predict(self.encode_for_file(rows), raw_score=raw, num_threads=threads)
         return np.asarray(answer, dtype=np.float64)
+
+
+def for_file(rows: Matrix, codes: FileCodes) -> Matrix:
+    """Encoded rows (n, features) with the numbers that a model file expects; see `TableModel.encode_for_file`."""
+    if not codes:
+        return rows
+    rows = rows.copy(order="K")
+    for place, known in codes:
+        rows[:, place] = known[np.nan_to_num(rows[:, place], nan=len(known) - 1).astype(np.intp)]
+    return rows
 
 
 def encoded_matrix(rows: Matrix, schema: Schema) -> Matrix:

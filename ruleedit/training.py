@@ -101,14 +101,30 @@ def boost(
 
     ``answers`` (n,) are the classes' places, ``weights`` (n,) the rows' weights (None: 1 each).
     """
+    return boost_data(
+        encoded_matrix(rows, schema), answers, schema, seed=seed, trees=trees, weights=weights, progress=progress
+    )
+
+
+def boost_data(
+    data: Any,
+    answers: Indices,
+    schema: Schema,
+    *,
+    seed: int = 0,
+    trees: int = 100,
+    weights: npt.NDArray[np.float64] | None = None,
+    progress: Progress | None = None,
+) -> str:
+    """`boost` of anything that LightGBM reads rows from, a ``lightgbm.Sequence`` say."""
     import lightgbm
 
     _check_within("seed", seed, 0, LARGEST_SEED)
     _check_within("number of trees", trees, 1, MAX_TREES // len(schema.classes))
     # The file records the number of threads: it depends on the table alone, so the bytes do too.
-    given = {**parameters(schema, seed), "num_threads": 1 if len(rows) <= SMALL_TABLE else 0}
-    data = lightgbm.Dataset(
-        encoded_matrix(rows, schema),
+    given = {**parameters(schema, seed), "num_threads": 1 if len(answers) <= SMALL_TABLE else 0}
+    dataset = lightgbm.Dataset(
+        data,
         answers,
         weight=weights,
         feature_name=file_names(schema),
@@ -116,7 +132,7 @@ def boost(
         params=given,
     )
     watch = [] if progress is None else [lambda env: progress(env.iteration + 1, trees)]
-    text: str = lightgbm.train(given, data, num_boost_round=trees, callbacks=watch).model_to_string()
+    text: str = lightgbm.train(given, dataset, num_boost_round=trees, callbacks=watch).model_to_string()
     return text
 
 

@@ -17,7 +17,10 @@ from ruleedit.feedback import Feedback, feedback
 from ruleedit.impact import RuleImpact, Tally, impact
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import outcomes
-from ruleedit.sums import added, counted, total
+from ruleedit.overlay import Moves
+from ruleedit.retrain import Answers, effect
+from ruleedit.retrain.report import changes, effect_of
+from ruleedit.sums import PARTS, added, counted, in_parts, total
 from tests.asked import Fake
 from tests.reference import encoded
 from tests.strategies import Dice, make_draft, make_small_rows
@@ -96,3 +99,42 @@ def test_counts_of_different_edits_have_no_sum() -> None:
     """A rule's counts are added to its own alone."""
     with pytest.raises(ValueError, match="R1 and R2"):
         RuleImpact("R1", "asserted", 1, 1) + RuleImpact("R2", "asserted", 1, 1)
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 80), max_size=8).map(sorted), st.randoms(use_true_random=False))
+def test_what_a_release_changed_adds_up(number: int, cuts: list[int], random: st.DataObject) -> None:
+    """Agreement, distances, F1, flips by class and group: any parts in any order give the table's, to the last bit."""
+    dice, rng = Dice(10_000_000 + number), np.random.default_rng(number)
+    draft = make_draft(dice)
+    asked, classes = feedback(draft.base, draft.rules, draft.schema), len(draft.schema.classes)
+    rows = encoded(make_small_rows(dice, draft.schema, 80), draft.schema)
+    truth = rng.integers(classes, size=80) if number % 3 else None
+    sides = rng.dirichlet(np.ones(classes), size=(2, 80))
+    parts = []
+    for start, end in zip([0, *cuts], [*cuts, 80], strict=True):
+        before, after = (Answers(side[start:end], side[start:end].argmax(axis=1)) for side in sides)
+        parts.append(changes(asked, rows[start:end], None if truth is None else truth[start:end], before, after))
+    random.shuffle(parts)  # type: ignore[attr-defined]
+    whole = effect(asked, rows, truth, *(Answers(side, side.argmax(axis=1)) for side in sides))
+    assert effect_of(asked, reduce(add, parts)) == whole
+    held = asked.assign(rows)
+    for place, (rule, told) in enumerate(zip(asked, whole.feedback, strict=True)):
+        here = held == place
+        if rule.asks and here.any() and not rule.outcome.is_class:
+            wanted = [dict(rule.outcome.weights).get(name, 0.0) for name in draft.schema.classes]
+            distances = [np.abs(side[here] - wanted).sum(axis=1).mean() / 2 for side in sides]
+            np.testing.assert_allclose([told.distance_before, told.distance_after], distances, rtol=0.0, atol=1e-10)
+
+
+def test_shares_add_up_in_whole_parts() -> None:
+    """Which floats don't: a tenth ten times in another order, and shares too small to tell from nothing."""
+    shares = np.array([0.1] * 7 + [1e-12, 1.0, 1 / 3] * 50)
+    cuts = [in_parts(shares[::-1]), in_parts(shares[:31]) + in_parts(shares[31:])]
+    assert cuts == [in_parts(shares)] * 2
+    assert in_parts(shares) / PARTS == pytest.approx(shares.sum(), abs=1e-9)
+    assert in_parts(np.zeros(0)) == 0
+
+
+def test_moves_of_one_rule_add_up() -> None:
+    """Whether it has a target is the rule's, not the rows'."""
+    assert Moves("R1", 1, 2, 3, False) + Moves("R1", 10, 20, 30, False) == Moves("R1", 11, 22, 33, False)

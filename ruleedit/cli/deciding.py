@@ -26,7 +26,10 @@ from ruleedit.cli.common import (
 from ruleedit.rules import value_text
 
 if TYPE_CHECKING:
+    from ruleedit.labelled import Labelled
     from ruleedit.local import ByRules, LocalView
+    from ruleedit.scale.cluster import Over
+    from ruleedit.schema import Schema
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR|RELEASE", help="A model's or release's folder.")]
 Table = Annotated[Path, typer.Argument(metavar="DATA", help="A table, CSV or Parquet.")]
@@ -70,30 +73,28 @@ def apply(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="A folder for finished trainings: a run cut off is taken up again.")
     ] = None,
+    dask: Dask = None,
     seed: Seed = 0,
     as_json: Json = False,
 ) -> None:
-    """Put edits in force as a release, with what they did on held-out rows."""
+    """Put edits in force as a release, with what they did on held-out rows; a folder of Parquet files has any size."""
     import dataclasses
 
     from ruleedit.formats import canonical
-    from ruleedit.inforce import put_in_force, with_plain_retraining
+    from ruleedit.inforce import beside_plain_retraining, put_table_in_force
     from ruleedit.modelfolder import load
     from ruleedit.release import save
     from ruleedit.retrain import CheckpointFolder
-    from ruleedit.tables import encode as encode_table
-    from ruleedit.tables import read
 
-    model, draft, frame = load(folder), canonical.read(rules), read(data)
-    rows, truth = encode_table(frame, model.schema), target_or_none(frame, model.schema, strict=mode == "retrain")
-    began = time.perf_counter()
-    with watching(mode, as_json) as watch:
-        release = put_in_force(
+    model, draft = load(folder), canonical.read(rules)
+    with workers(dask) as over, watching(mode, as_json) as watch:
+        labelled = _labelled(model.schema, data, None if dask is None else over, strict=mode == "retrain")
+        began = time.perf_counter()
+        release = put_table_in_force(
             model,
             draft,
             mode,
-            rows,
-            truth=truth,
+            labelled,
             strategy=strategy,
             seed=seed,
             prove=prove,
@@ -101,15 +102,32 @@ def apply(
             progress=watch,
             checkpoints=None if resume is None else CheckpointFolder(resume),
         )
-    seconds = time.perf_counter() - began
-    if truth is not None and (mode == "retrain" if baseline is None else baseline):
-        release = with_plain_retraining(release, rows, truth, seed=seed)
+        seconds = time.perf_counter() - began
+        if labelled.truth is not None and (mode == "retrain" if baseline is None else baseline):
+            release = beside_plain_retraining(release, labelled, seed=seed)
     save(dataclasses.replace(release, evidence=None) if without_rows else release, out)
     if as_json:
         print_json({**release.report, "seconds": seconds})
         return
     show_effect(release.report)
     say(f"{out}: {mode} in {seconds:.1f} s")
+
+
+def _labelled(schema: Schema, data: Path, over: Over | None, *, strict: bool) -> Labelled:
+    """A table with its target: in memory, or a folder, or what a cluster's workers read, in pieces."""
+    if over is None and not data.is_dir():
+        from ruleedit.labelled import LabelledInMemory
+        from ruleedit.tables import encode as encode_table
+        from ruleedit.tables import read
+
+        frame = read(data)
+        return LabelledInMemory(encode_table(frame, schema), target_or_none(frame, schema, strict=strict))
+    from ruleedit.batches import pieces
+    from ruleedit.scale.cluster import here
+    from ruleedit.scale.labelled import LabelledPieces, client_of
+
+    over = over or here
+    return LabelledPieces(pieces(data), schema, over=over, client=client_of(over), strict=strict)
 
 
 def predict(

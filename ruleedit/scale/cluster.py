@@ -96,7 +96,8 @@ def cluster(address: str, *, workers: int | None = None) -> Iterator[Client]:
                     threads_per_worker=1,
                     processes=True,
                     host="127.0.0.1",
-                    dashboard_address=None,
+                    # A free one: another cluster of this machine may have the usual one.
+                    dashboard_address="127.0.0.1:0",
                     # Tables are read in batches; nobody's memory is ended for being half full of file cache.
                     memory_limit=0,
                 )

@@ -13,7 +13,8 @@ import dataclasses
 import io
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,18 +24,29 @@ import pandas as pd
 from ruleedit.batches import Piece, columns_of
 from ruleedit.errors import RuleEditError, TargetError, TrainingFailed
 from ruleedit.matching import Indices, Mask, Matrix
-from ruleedit.models import Background, Common, TableModel, column_background, metrics_of, read_thresholds
+from ruleedit.models import (
+    Background,
+    Common,
+    FileCodes,
+    TableModel,
+    column_background,
+    for_file,
+    metrics_of,
+    read_thresholds,
+)
 from ruleedit.scale.cluster import RETRIES, Over, Spread
 from ruleedit.scale.extraction import Codes, fingerprint_of_table
 from ruleedit.schema import Schema
 from ruleedit.tables import encode_column, infer_schema, target_codes
-from ruleedit.training import check_classes, file_names, parameters, stratified_quarter
+from ruleedit.training import boost_data, check_classes, file_names, parameters, stratified_quarter
 
 if TYPE_CHECKING:
     from distributed import Client
 
 #: Called with the steps done, and all of them.
 Progress: TypeAlias = Callable[[int, int], None]
+#: A piece, the answers of those of its rows that are marked, and all of its rows, marked or not.
+Part: TypeAlias = tuple[Piece, Codes, Mask]
 #: Schema or truth, background, trees, figures.
 STEPS = 3
 #: LightGBM writes how its machines found each other into the model's parameters; another run has other ports.
@@ -43,6 +55,8 @@ _NETWORK = re.compile(
 )
 #: So often it is looked, in seconds, whether all workers of a training are still there.
 WATCHED = 0.5
+#: So many rows at once are put into LightGBM's bins.
+PUSHED = 10_000
 #: A worker is lost that is missing so often in a row: a busy one may be told late of being there.
 MISSES = 3
 
@@ -98,6 +112,35 @@ def held_out_figures(model: TableModel, table: Sequence[Piece], over: Over) -> t
     return int(starts[-1]), metrics_of(probabilities, truth, model.thresholds)
 
 
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """Rows to train on: those of pieces, each part with the answers of the rows that it marks, and ``more`` from here.
+
+    ``more`` (m, features) are encoded and have the ``labels`` (m,). ``codes`` say what the file calls categories.
+    """
+
+    schema: Schema
+    parts: Sequence[Part] = field(repr=False)
+    more: Matrix = field(repr=False)
+    labels: Indices = field(repr=False)
+    codes: FileCodes = ()
+
+    def __len__(self) -> int:
+        return sum(len(answers) for _, answers, _ in self.parts) + len(self.labels)
+
+    @property
+    def answers(self) -> Indices:
+        """Of all rows in their order; shape (n,)."""
+        return np.concatenate([*(answers for _, answers, _ in self.parts), self.labels]).astype(np.intp)
+
+    def rows(self) -> Iterator[Matrix]:
+        """The rows in their order, as the file has them, some at a time."""
+        for part in self.parts:
+            for rows in _part_rows(part, self.schema):
+                yield for_file(rows, self.codes)
+        yield for_file(self.more, self.codes)
+
+
 def boosted(
     table: Sequence[Piece],
     codes: Sequence[Codes],
@@ -109,26 +152,71 @@ def boosted(
     trees: int,
 ) -> str:
     """`ruleedit.training.boost` on the rows that ``training`` marks, by the workers: the model's text."""
-    given = parameters(schema, seed)
-    # The name that LightGBM's scikit-learn interface, which Dask's is made of, gives a default of its own.
-    given["min_child_samples"] = given.pop("min_data_in_leaf")
     starts = np.cumsum([0, *map(len, codes)])
     parts = [
-        (piece, answers, mask)
+        (piece, answers[mask], mask)
         for piece, answers, start in zip(table, codes, starts, strict=False)
         if (mask := training[start : start + len(answers)]).any()
     ]
+    none = np.empty((0, len(schema.features)))
+    return boosted_by(client, Examples(schema, parts, none, np.zeros(0, dtype=np.intp)), seed=seed, trees=trees)
+
+
+def boosted_by(client: Client, examples: Examples, *, seed: int, trees: int) -> str:
+    """`ruleedit.training.boost` on examples, by the workers: the model's text."""
+    given = parameters(examples.schema, seed)
+    # The name that LightGBM's scikit-learn interface, which Dask's is made of, gives a default of its own.
+    given["min_child_samples"] = given.pop("min_data_in_leaf")
     for _ in range(RETRIES + 1):
-        text = _attempt(client, parts, schema, given | {"n_estimators": trees})
+        text = _attempt(client, examples, given | {"n_estimators": trees})
         if text is not None:
             return _NETWORK.sub("", text)
     raise TrainingFailed(f"workers were lost in each of {RETRIES + 1} trainings; see to the cluster and train again")
 
 
-Part: TypeAlias = tuple[Piece, Codes, Mask]
+def boosted_here(examples: Examples, *, seed: int, trees: int) -> str:
+    """`ruleedit.training.boost` on examples in this process, which holds them as LightGBM's bins: a byte a cell.
+
+    Up to 200,000 rows the bytes are those of `boost`. Of more LightGBM draws those that its bins are made from, and
+    draws others where it reads them one after another.
+    """
+    import lightgbm
+
+    class Rows(lightgbm.Sequence):  # type: ignore[misc]
+        """The rows by their numbers, which LightGBM asks for in ascending order, twice."""
+
+        batch_size = PUSHED
+
+        def __init__(self) -> None:
+            self._rewind()
+
+        def __len__(self) -> int:
+            return len(examples)
+
+        def __getitem__(self, place: Any) -> Matrix:
+            if isinstance(place, slice):
+                return self._read(place.start, place.stop)
+            row: Matrix = self._read(place, place + 1)[0]
+            return row
+
+        def _rewind(self) -> None:
+            self.batches, self.start, self.batch = examples.rows(), 0, examples.more[:0]
+
+        def _read(self, start: int, stop: int) -> Matrix:
+            if start < self.start:
+                self._rewind()
+            found = []
+            while start < stop:
+                while start >= self.start + len(self.batch):
+                    self.start, self.batch = self.start + len(self.batch), next(self.batches)
+                found.append(self.batch[start - self.start : stop - self.start])
+                start += len(found[-1])
+            return np.ascontiguousarray(np.concatenate(found))
+
+    return boost_data(Rows(), examples.answers, examples.schema, seed=seed, trees=trees)
 
 
-def _attempt(client: Client, parts: Sequence[Part], schema: Schema, given: Mapping[str, Any]) -> str | None:
+def _attempt(client: Client, examples: Examples, given: Mapping[str, Any]) -> str | None:
     """One training; None where a worker was lost, and then those that waited for it are started anew.
 
     LightGBM's workers talk to each other without Dask: one that is killed leaves the others waiting for ever. So the
@@ -140,7 +228,7 @@ def _attempt(client: Client, parts: Sequence[Part], schema: Schema, given: Mappi
     ended: list[str | Exception] = []
     # What LightGBM tells of its ports would stand among what a command prints.
     with Connection(client.scheduler.address, set_as_default=False) as own, contextlib.redirect_stdout(io.StringIO()):
-        thread = threading.Thread(target=_fit, args=(own, parts, schema, given, ended), daemon=True)
+        thread = threading.Thread(target=_fit, args=(own, examples, given, ended), daemon=True)
         thread.start()
         misses = 0
         while thread.is_alive() and misses < MISSES:
@@ -163,9 +251,7 @@ def _workers(client: Client) -> dict[str, str]:
     return {address: worker["id"] for address, worker in client.scheduler_info(n_workers=-1)["workers"].items()}
 
 
-def _fit(
-    own: Client, parts: Sequence[Part], schema: Schema, given: Mapping[str, Any], ended: list[str | Exception]
-) -> None:
+def _fit(own: Client, examples: Examples, given: Mapping[str, Any], ended: list[str | Exception]) -> None:
     """Train, and put the model's text or what went wrong into ``ended``."""
     import dask
     import dask.array
@@ -179,12 +265,15 @@ def _fit(
             return {name: value for name, value in found.items() if name != "n_jobs"}
 
     try:
-        wide = len(schema.features)
+        schema, wide = examples.schema, len(examples.schema.features)
         chunks = []
-        for part in parts:
-            pair, many = dask.delayed(_training_rows)(part, schema), int(part[2].sum())
+        for part in examples.parts:
+            pair, many = dask.delayed(_training_rows)(part, schema, examples.codes), len(part[1])
             rows = dask.array.from_delayed(pair[0], (many, wide), dtype=np.float64)
             chunks.append((rows, dask.array.from_delayed(pair[1], (many,), dtype=np.float64)))
+        if len(examples.more):
+            more, labels = for_file(examples.more, examples.codes), examples.labels.astype(np.float64)
+            chunks.append(tuple(dask.array.from_array(np.ascontiguousarray(one), chunks=-1) for one in (more, labels)))
         matrix, labels = (dask.array.concatenate(arrays) for arrays in zip(*chunks, strict=True))
         # The classifier would number the classes anew on each worker, by those that it has rows of.
         learner = Learner(client=own, **given)
@@ -244,10 +333,19 @@ def _column(place: int, table: Sequence[Piece], schema: Schema, training: Mask) 
     return column_background(column[training], feature)
 
 
-def _training_rows(part: Part, schema: Schema) -> tuple[Matrix, npt.NDArray[np.float64]]:
-    piece, answers, mask = part
-    rows = [batch.encode(schema) for batch in piece.batches(columns_of([piece], schema))]
-    return np.concatenate(rows)[mask], answers[mask].astype(np.float64)
+def _part_rows(part: Part, schema: Schema) -> Iterator[Matrix]:
+    """The rows of a part that it marks, encoded, some at a time."""
+    piece, _, mask = part
+    start = 0
+    for batch in piece.batches(columns_of([piece], schema)):
+        here = mask[start : start + len(batch)]
+        start += len(batch)
+        if here.any():
+            yield batch.encode(schema)[here]
+
+
+def _training_rows(part: Part, schema: Schema, codes: FileCodes) -> tuple[Matrix, npt.NDArray[np.float64]]:
+    return for_file(np.concatenate(list(_part_rows(part, schema))), codes), part[1].astype(np.float64)
 
 
 def _probabilities(part: tuple[Piece, Indices], model: TableModel) -> tuple[npt.NDArray[np.float64], Indices]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import threading
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ruleedit import batches
 from ruleedit.batches import pieces
 from ruleedit.datasets import loans
 from ruleedit.errors import TargetError, TrainingFailed
@@ -20,9 +22,17 @@ from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.scale import training
 from ruleedit.scale.cluster import Spread, here
 from ruleedit.scale.extraction import answer_table
-from ruleedit.scale.training import boosted, held_out_figures, infer_table_schema, train_table
+from ruleedit.scale.training import (
+    Examples,
+    boosted,
+    boosted_by,
+    boosted_here,
+    held_out_figures,
+    infer_table_schema,
+    train_table,
+)
 from ruleedit.tables import encode, infer_schema, target_codes
-from ruleedit.training import train
+from ruleedit.training import boost, train
 from tests.commandline import answer, done, three_classes
 from tests.scale.clusters import in_files, spread
 
@@ -133,3 +143,54 @@ def test_the_command_says_what_it_says_on_one_machine(spread: Spread, tmp_path: 
     for name in ("schema.json", "holdout.csv"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "many" / name).read_bytes()
     done("predict", tmp_path / "many", folder, "--out", tmp_path / "out.csv")
+
+
+def examples(frame: pd.DataFrame, folder: Path, *, adopted: bool = False) -> tuple[Examples, TableModel]:
+    """Every third row of a table in six files left out, and seven rows more from here."""
+    schema = infer_schema(frame, "decision")
+    if adopted:
+        features = (
+            dataclasses.replace(f, codes=tuple(float(code) for code in range(len(f.categories), 0, -1)))
+            if f.kind == "categorical"
+            else f
+            for f in schema.features
+        )
+        schema = dataclasses.replace(schema, features=tuple(features))
+    table, wanted = pieces(in_files(frame, folder, 6, group=150)), np.arange(len(frame)) % 3 > 0
+    codes, parts, start = target_codes(frame, schema).astype(np.int16), [], 0
+    for piece in table:
+        here = slice(start, start := start + (piece.rows or 0))
+        parts.append((piece, codes[here][wanted[here]], wanted[here]))
+    model = dataclasses.replace(train(frame, infer_schema(frame, "decision"), trees=1), schema=schema, adopted=adopted)
+    more = encode(frame, schema)[:7]
+    return Examples(schema, parts, more, codes[:7].astype(np.intp), model.file_codes), model
+
+
+@pytest.mark.parametrize("adopted", [False, True], ids=["our codes", "an adopted model's"])
+@pytest.mark.parametrize("most", [64, 100_000], ids=["many batches", "one a piece"])
+def test_what_is_read_a_batch_at_a_time_is_trained_on_as_a_whole(
+    adopted: bool, most: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same bytes as from a matrix, however the rows come: missing ones, categories and those from here too."""
+    monkeypatch.setattr(batches, "MOST_ROWS", most)
+    monkeypatch.setattr(training, "PUSHED", 500)
+    frame = LOANS.copy()
+    frame.loc[::11, "income"] = None
+    given, model = examples(frame, tmp_path / "t", adopted=adopted)
+    kept = np.flatnonzero(np.arange(len(frame)) % 3 > 0)
+    rows = encode(frame, model.schema)[np.concatenate([kept, np.arange(7)])]
+    truth = target_codes(frame, model.schema)[np.concatenate([kept, np.arange(7)])]
+    assert len(given) == len(rows)
+    np.testing.assert_array_equal(given.answers, truth)
+    np.testing.assert_array_equal(np.concatenate(list(given.rows())), model.encode_for_file(rows))
+    whole = boost(model.encode_for_file(rows), truth, model.schema, seed=2, trees=10)
+    assert boosted_here(given, seed=2, trees=10) == whole
+    assert (boost(rows, truth, model.schema, seed=2, trees=10) == whole) is not adopted
+
+
+def test_workers_train_on_rows_from_here_too(spread: Spread, tmp_path: Path) -> None:
+    """Every row counts: a tree's root has them all."""
+    given, _ = examples(LOANS, tmp_path / "t", adopted=True)
+    text = boosted_by(spread.client, given, seed=0, trees=2)
+    counts = [int(line.split("=")[1].split()[0]) for line in text.splitlines() if line.startswith("internal_count=")]
+    assert counts == [len(given), len(given)]
