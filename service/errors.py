@@ -10,7 +10,7 @@
         │   ├── UnknownRelease          unknown-release
         │   ├── UnknownTrial            unknown-trial
         │   ├── UnknownCounterexample   unknown-counterexample
-    │   ├── UnknownJob              unknown-job
+        │   ├── UnknownJob              unknown-job
         │   ├── UnknownKey              unknown-key
         │   └── NothingActive           no-active-release
         ├── Stale                       revision-stale
@@ -50,9 +50,10 @@ from ruleedit.errors import RuleEditError
 
 
 class ServiceError(RuleEditError):
-    """The root of the tree."""
+    """The root of the tree; ``retry_after`` are seconds after which the same may be asked again with another answer."""
 
     code = "service-error"
+    retry_after: int | None = None
 
 
 class UnknownResource(ServiceError, LookupError):
@@ -158,6 +159,7 @@ class KeyInFlight(ServiceError):
     """A request with an Idempotency-Key whose first sending is still at work."""
 
     code = "idempotency-key-in-flight"
+    retry_after = 1
 
 
 class KeyReused(ServiceError):
@@ -263,7 +265,7 @@ class NotLocal(AccessRefused):
 
 
 class Overloaded(ServiceError):
-    """More requests at once than the service takes; ``retry_after`` is in seconds."""
+    """More requests at once than the service takes."""
 
     code = "overloaded"
 
@@ -282,9 +284,11 @@ class NotReady(ServiceError):
     """The service is starting."""
 
     code = "not-ready"
+    retry_after = 1
 
 
 class DecisionLogFailed(ServiceError):
     """A decision that has to be logged before it is given, and can't be."""
 
     code = "decision-log-failed"
+    retry_after = 1

@@ -26,6 +26,7 @@ from service.errors import (
     Overloaded,
     PreconditionNeeded,
     QueueFull,
+    ServiceError,
     Stale,
     StateRefused,
     TooLarge,
@@ -129,7 +130,7 @@ def answer_to(problem: RuleEditError, path: str, path_params: Mapping[str, Any])
     status, headers = status_of(problem, path_params), {}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="ruleedit"'
-    if isinstance(problem, Overloaded):
+    if isinstance(problem, ServiceError) and problem.retry_after is not None:
         headers["Retry-After"] = str(problem.retry_after)
     return answer(status, problem.code, " ".join(str(problem).split()), path, headers=headers)
 

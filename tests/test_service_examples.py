@@ -47,13 +47,23 @@ def test_every_body_has_an_example_that_is_one(operation: str) -> None:
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_has_words_for_people_and_a_name_for_programs(operation: str) -> None:
-    """A summary, a description, one tag, and who may; each answer says what it is."""
+    """A summary, a description, one tag, and who may; each answer says what it is, and each parameter of ours."""
     described = OPERATIONS[operation]
     assert re.fullmatch(r"[a-z]+(_[a-z]+)*", described["operationId"])
     assert 0 < len(described["summary"]) <= 60
     assert re.search(r"\w.* For: \w", described["description"], re.DOTALL)
     assert len(described["tags"]) == 1
     assert all(answer["description"] for answer in described["responses"].values())
+    # What stands in a path, and what Open Inference asks, is described by the route and by that protocol.
+    ours = [] if " /v2/" in operation else described.get("parameters", ())
+    assert all(parameter["in"] == "path" or parameter.get("description") for parameter in ours)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_whoever_is_to_ask_again_is_told_when(operation: str) -> None:
+    """A refusal that another moment may undo, 429 and 503, is described with its Retry-After."""
+    for status, answer in OPERATIONS[operation]["responses"].items():
+        assert ("Retry-After" in answer.get("headers", {})) == (status in ("429", "503")), status
 
 
 def test_no_two_operations_have_one_name() -> None:

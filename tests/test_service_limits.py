@@ -299,6 +299,7 @@ def test_readiness_says_what_is_waited_for(tmp_path: Path) -> None:
         app.state.workspace.say_ready("the example is being made")
         response = api.get("/readyz")
         assert (response.status_code, response.json()["code"]) == (503, "not-ready")
+        assert response.headers["Retry-After"] == "1"
         assert "example" in response.json()["detail"]
         assert api.get("/healthz").status_code == 200
 

@@ -13,7 +13,9 @@ from service.errors import RequestInvalid
 from service.store.repository import text_of
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
-Filter: TypeAlias = Annotated[str | None, Query(max_length=200)]
+Subject: TypeAlias = Annotated[str | None, Query(max_length=200, description="The id of what it happened to.")]
+Actor: TypeAlias = Annotated[str | None, Query(max_length=200, description="The name of who did it.")]
+Action: TypeAlias = Annotated[str | None, Query(max_length=200, description="What was done, as events have it.")]
 Moment: TypeAlias = Annotated[
     str | None,
     Query(
@@ -26,9 +28,9 @@ Moment: TypeAlias = Annotated[
 def list_events(
     work: Work,
     page: Asking,
-    subject: Filter = None,
-    actor: Filter = None,
-    action: Filter = None,
+    subject: Subject = None,
+    actor: Actor = None,
+    action: Action = None,
     since: Moment = None,
     until: Moment = None,
 ) -> dict[str, Any]:

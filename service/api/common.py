@@ -53,7 +53,8 @@ def refuses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     every = {*statuses, *((408,) if 413 in statuses else ()), 401, 403, 422, 500, 503}
     later = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
     return {
-        status: {"description": REFUSALS[status], "content": content} | ({"headers": later} if status == 429 else {})
+        status: {"description": REFUSALS[status], "content": content}
+        | ({"headers": later} if status in (429, 503) else {})
         for status in sorted(every)
     }
 

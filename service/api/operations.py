@@ -54,7 +54,7 @@ def get_docs(work: Work, request: Request) -> HTMLResponse:
 
 @landing.get("/", response_class=HTMLResponse, responses=refuses(), summary="The first page")
 def get_first_page(work: Work, request: Request) -> HTMLResponse:
-    """What is there, with links and curl lines; the workbench comes later."""
+    """What is there, with links and curl lines; where the workbench is served, it is the first page instead."""
     few = Page(20)
     lists = {
         "datasets": work.datasets(few)["items"],

@@ -15,7 +15,7 @@ from service.api.common import LOCATION, WRITE, Asking, By, OfDataset, Work, acc
 With: TypeAlias = Annotated[str, Query(alias="with", max_length=100, description="The other release's id.")]
 Seed: TypeAlias = Annotated[int, Query(ge=0, le=2**31 - 1, description="Draws the held-out quarter.")]
 
-Said: TypeAlias = Annotated[str, Query(max_length=2_000)]
+Said: TypeAlias = Annotated[str, Query(max_length=2_000, description="As the card says it.")]
 ByGroup: TypeAlias = Annotated[
     list[Annotated[str, Query(max_length=1_000)]] | None,
     Query(max_length=20, description="Features by whose values figures are shown."),
