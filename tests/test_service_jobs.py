@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from service.store.peers import Peers
 from service.store.records import FINISHED, Happened, JobRecord
 from service.store.repository import Repository
 
-WAIT = 10
+#: Seconds that a test waits for what happens at once, unless the machine has much else to do.
+WAIT = 60
 
 
 def made(**result: Any) -> Made:
@@ -67,13 +68,17 @@ class Bench:
 
     def ended(self, name: str) -> JobRecord:
         """The job once it has ended."""
+        return self.seen(name, lambda job: job.state in FINISHED)
+
+    def seen(self, name: str, so: Callable[[JobRecord], bool]) -> JobRecord:
+        """The job once it is ``so``."""
         tick = threading.Event()
         for _ in range(WAIT * 100):
             job = self.jobs.get(name)
-            if job.state in FINISHED:
+            if so(job):
                 return job
             tick.wait(0.01)
-        raise AssertionError(f"{name} has not ended")
+        raise AssertionError(f"{name} never was: {job}")
 
     def close(self) -> None:
         """Stop, as a graceful shutdown does."""
@@ -124,6 +129,19 @@ def test_a_job_succeeds_with_its_result(bench: Bench) -> None:
     job = bench.ended(bench.submit("count", {"to": 3}).id)
     assert (job.state, job.result, job.error) == ("succeeded", {"counted": 3}, None)
     assert (job.done, job.of) == (3, 3)
+
+
+def test_a_job_that_succeeded_has_done_every_step(bench: Any) -> None:
+    """Also where its work said how many there are and not that the last one was done; one that was cancelled hasn't."""
+    held = bench.submit("hold", {})
+    assert bench.seen(held.id, lambda job: job.of == 1).done == 0
+    bench.released.set()
+    assert [getattr(bench.ended(held.id), name) for name in ("state", "done", "of")] == ["succeeded", 1, 1]
+    bench.released.clear()
+    stopped = bench.submit("hold", {})
+    bench.seen(stopped.id, lambda job: job.of == 1)
+    bench.cancel(stopped.id)
+    assert (bench.jobs.get(stopped.id).done, bench.jobs.get(stopped.id).of) == (0, 1)
 
 
 def test_a_refusal_is_the_job_s_error(bench: Bench) -> None:

@@ -268,8 +268,12 @@ class Change:
         result: dict[str, Any] | None = None,
         error: dict[str, Any] | None = None,
     ) -> bool:
-        """End a job as it was begun; False where somebody cancelled it, or has begun it again, meanwhile."""
-        change = update(tables.jobs).where(*begun_as(job)).values(state=state, result=result, error=error)
+        """End a job as it was begun; False where somebody cancelled it, or has begun it again, meanwhile.
+
+        One that succeeded has done every step of those that it spoke of.
+        """
+        steps = {"done": tables.jobs.c.of} if state == "succeeded" else {}
+        change = update(tables.jobs).where(*begun_as(job)).values(state=state, result=result, error=error, **steps)
         return self.connection.execute(change).rowcount == 1
 
 
