@@ -33,7 +33,8 @@ TAIL = """
   the model, drift of inputs (population stability index by feature) and of agreement by rule against training, trials,
   jobs, lines dropped from the decision log. Counters begin at 0 with each start.
 - *Health*: `GET /healthz` (alive) and `GET /readyz` (the releases in service are loaded).
-- *Stopping*: SIGTERM ends the service once the requests in flight are answered, within 10 s.
+- *Stopping*: SIGTERM ends the service once the requests in flight are answered, within 10 s; jobs stop at their next
+  step, and go on when the service is started again.
 - *Several processes* (`--shared` for each, or `RULEEDIT_SHARED=on`) work on one data folder and one database: on
   PostgreSQL from any machine that has the folder, whose file system must carry locks (flock); on SQLite on one machine.
   `--only api` and `--only workbench` part them; there is one workbench, as sessions are in its memory. What one changes
