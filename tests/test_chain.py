@@ -252,7 +252,7 @@ def test_the_first_bad_event_is_named() -> None:
 
 
 def test_a_million_events_are_verified_in_ten_seconds(count: Callable[[int, int], int]) -> None:
-    """One at a time, so that memory doesn't grow with them."""
+    """Of a processor's time; one event at a time, so that memory doesn't grow with them."""
     made = chain(
         count(100_000, 1_000_000), payload={"edits": ["set R3 age > 26"], "before": "a" * 64, "after": "b" * 64}
     )
@@ -260,9 +260,9 @@ def test_a_million_events_are_verified_in_ten_seconds(count: Callable[[int, int]
     def read() -> Iterator[Event]:
         yield from made
 
-    began = time.perf_counter()
+    began = time.process_time()
     assert verify_chain(read(), head_of(made)).events == len(made)
-    assert time.perf_counter() - began <= 10
+    assert time.process_time() - began <= 10
 
 
 # --- heads -----------------------------------------------------------------------------------

@@ -111,11 +111,11 @@ def test_a_request_that_comes_in_small_parts_is_answered(tmp_path: Path) -> None
 
 def test_the_time_of_a_head_is_none_of_its_body_s(tmp_path: Path) -> None:
     """A body that takes longer than a head may is read; what comes after an answer given early isn't a head."""
-    with limited(tmp_path, head_seconds=0.3, most_head=1_000) as api:
+    with limited(tmp_path, head_seconds=1.0, most_head=1_000) as api:
         with sockets(api) as (one,):
             one.sendall(b"POST /v1/rulesets HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
             one.sendall(b"Content-Length: 2\r\nConnection: close\r\n\r\n")
-            time.sleep(0.6)
+            time.sleep(1.5)
             one.sendall(b"{}")
             assert told(heard(one)) == (422, "request-invalid")
         with sockets(api) as (one,):
@@ -185,10 +185,10 @@ def test_a_websocket_is_no_slow_request(tmp_path: Path) -> None:
     def ready() -> dict[str, str]:
         return {}
 
-    with limited(tmp_path, app, head_seconds=0.2, most_connections=3) as api:
+    with limited(tmp_path, app, head_seconds=1.0, most_connections=3) as api:
         url = str(api.base_url).replace("http", "ws", 1)
         with connect(f"{url}/echo") as one, connect(f"{url}/echo") as two:
-            time.sleep(0.5)
+            time.sleep(1.5)
             for socketed in (one, two):
                 socketed.send("still there")
                 assert socketed.recv(timeout=10) == "still there"
