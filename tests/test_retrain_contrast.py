@@ -52,6 +52,23 @@ def test_every_category_is_tried_and_an_unseen_one() -> None:
     np.testing.assert_array_equal(edge("IF f = true THEN yes", "f").values, [0.0, 1.0, np.nan])
 
 
+@pytest.mark.parametrize(
+    ("text", "times"),
+    [
+        ("c in (a, b)", 1),
+        ("c not in (a)", 2),
+        ("c != rare", 2),
+        ("c is missing", 2),
+        ("c is not missing", 2),
+        ("f != true", 1),
+    ],
+)
+def test_missing_is_tried_more_often_where_it_is_parted_from_most_categories(text: str, times: int) -> None:
+    """One split of a tree can't do that, so a row or two don't show that it has to be done."""
+    values = edge(f"IF {text} THEN yes", text[0]).values
+    assert np.isnan(values).sum() == times
+
+
 def test_only_features_that_rules_name_have_edges() -> None:
     """In schema order, those of rules that leave rows to the model too: they end other rules' regions."""
     asked = ask(MIXED, "IF n > 3 THEN model", "IF x > 1 THEN yes")
