@@ -16,7 +16,7 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from sqlalchemy import Connection, Integer, MetaData, Table, func, insert, select, text
 
@@ -49,11 +49,11 @@ def backup(settings: Settings, out: Path) -> dict[str, Any]:
     fresh = out.with_name(out.name + ".new")
     database = Database(settings.store)
     try:
-        with zipfile.ZipFile(fresh, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with _private(fresh) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
             with database.opening(), database.reading() as connection:
                 told = _check_version(connection, database.name)
                 told |= {"tables": {table.name: _dump(archive, connection, table) for table in metadata.sorted_tables}}
-            told |= {"files": {name: _pack(archive, path, name) for name, path in _files(settings)}}
+            told |= {"files": dict(_packed(archive, settings))}
             archive.writestr(MANIFEST, json.dumps(told, indent=1))
         with fresh.open("rb") as written:
             os.fsync(written.fileno())
@@ -76,7 +76,7 @@ def restore(file: Path, settings: Settings) -> dict[str, Any]:
         raise FileRefused(f"{settings.data_dir.name!r} isn't empty; a backup is restored into a new --data-dir")
     fresh = settings.data_dir.with_name(settings.data_dir.name + ".restoring")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
+    fresh.mkdir(mode=0o700, parents=True)
     try:
         with zipfile.ZipFile(file) as archive:
             told = _manifest(archive)
@@ -130,8 +130,36 @@ def _dump(archive: zipfile.ZipFile, connection: Connection, table: Table) -> dic
     return {"rows": rows, "sha256": digest.hexdigest()}
 
 
+def _private(path: Path) -> BinaryIO:
+    """A new file for its owner alone: tables, decisions and the hashes of keys are in it."""
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
+
+
+def _packed(archive: zipfile.ZipFile, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Add every file that a backup holds; gives each one's name and SHA-256."""
+    packed: set[str] = set()
+    for name, path in _files(settings):
+        if name in packed:
+            continue
+        try:
+            digest = _pack(archive, path, name)
+        except FileNotFoundError:
+            # A decision log goes when its time has come, at whatever moment that is; nothing else does.
+            if not name.startswith("decisions/"):
+                raise
+        else:
+            packed.add(name)
+            yield name, digest
+
+
 def _files(settings: Settings) -> Iterator[tuple[str, Path]]:
-    """Each file of the data folder that a backup holds, under its name there; the heads from wherever they are."""
+    """Each file of the data folder that a backup holds, under its name there; the heads from wherever they are.
+
+    The logs that grow come first, and the folder is listed after that: one that is closed meanwhile is then
+    there under its new name too, and no line of it is missing.
+    """
+    for path in sorted(settings.data_dir.glob("decisions/**/decisions.jsonl")):
+        yield path.relative_to(settings.data_dir).as_posix(), path
     for path in sorted(settings.data_dir.rglob("*")):
         name = path.relative_to(settings.data_dir).as_posix()
         if path.is_file() and _KEPT.fullmatch(name) and name != "heads.jsonl":

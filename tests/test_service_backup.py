@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import threading
@@ -15,6 +16,7 @@ import pytest
 from sqlalchemy import select
 
 from ruleedit.errors import FileRefused
+from service import backup as backups
 from service.backup import MANIFEST, backup, restore
 from service.settings import Settings
 from service.store.engine import Database
@@ -126,6 +128,40 @@ def test_a_backup_while_edits_go_on_lacks_nothing_that_was_acknowledged_before(
         assert all(revision in known[ruleset] for ruleset, revision in before)
         assert [api.decide("small", *rows).json()["decisions"] for _ in golden] == golden
         assert api.get("/v1/audit/verify").json()["ok"]
+
+
+def test_a_backup_is_its_owner_s_alone(saved: Path) -> None:
+    """Tables and the hashes of keys are in it."""
+    assert saved.stat().st_mode & 0o777 == 0o600
+
+
+def test_logs_that_are_closed_or_removed_meanwhile_are_no_failure(
+    filled: tuple[Settings, Made], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A decision log may begin a new file, and drop its oldest, at any moment: no line is missing."""
+    copy = local(tmp_path / "data")
+    shutil.copytree(filled[0].data_dir, copy.data_dir)
+    logs = copy.data_dir / "decisions"
+    (logs / "decisions.jsonl").write_text("now\n")
+    (logs / "decisions-1-0.jsonl").write_text("long ago\n")
+    real = backups._pack
+
+    def pack(archive: zipfile.ZipFile, path: Path, name: str) -> str:
+        if name == "decisions/decisions-1-0.jsonl":
+            path.unlink()
+        told = real(archive, path, name)
+        if name == "decisions/decisions.jsonl":
+            with path.open("a") as log:
+                log.write("a moment later\n")
+            path.rename(logs / "decisions-2-0.jsonl")
+            path.write_text("last\n")
+        return told
+
+    monkeypatch.setattr(backups, "_pack", pack)
+    backup(copy, tmp_path / "b.zip")
+    restore(tmp_path / "b.zip", local(tmp_path / "other"))
+    kept = {path.name: path.read_text() for path in (tmp_path / "other" / "decisions").iterdir()}
+    assert kept == {"decisions.jsonl": "now\n", "decisions-2-0.jsonl": "now\na moment later\n"}
 
 
 # --- what is refused -------------------------------------------------------------------------
