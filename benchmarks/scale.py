@@ -30,8 +30,17 @@ PART = 250_000
 #: A larger table is this one's files again and again: reading and deciding them costs the same.
 DISTINCT = 1_000_000
 ROWS = (10_000, 100_000, 1_000_000, 10_000_000)
-STEPS = ("impact", "conflicts", "scoring", "counts by DuckDB", "extraction", "training", "retraining")
-#: Retraining works in memory, in one process; DuckDB has threads of its own.
+STEPS = (
+    "impact",
+    "conflicts",
+    "scoring",
+    "counts by DuckDB",
+    "extraction",
+    "training",
+    "retraining",
+    "retraining in pieces",
+)
+#: The one works in memory, in one process; the other has threads of its own.
 ALONE = ("retraining", "counts by DuckDB")
 EDITS = (
     "new IF age between 27 and 30 AND income >= 30000 AND debt_ratio <= 0.6 AND late_payments < 4 THEN approve",
@@ -117,6 +126,7 @@ def _warm() -> None:
     import lightgbm  # noqa: F401
 
     import ruleedit.scale.extraction
+    import ruleedit.scale.labelled
     import ruleedit.scale.measuring
     import ruleedit.scale.scoring
     import ruleedit.scale.training  # noqa: F401
@@ -177,6 +187,14 @@ def work(step: str, folder: Path, rows: int) -> Callable[[Any, Any], object]:
         truth = target_codes(frame, made.schema)
         return put_in_force(made, settled, "retrain", encode(frame, made.schema), truth=truth)
 
+    def retraining_in_pieces(over: Any, client: Any) -> object:
+        from ruleedit.inforce import put_table_in_force
+        from ruleedit.scale.labelled import LabelledPieces
+
+        return put_table_in_force(
+            made, settled, "retrain", LabelledPieces(where, made.schema, over=over, client=client)
+        )
+
     return {
         "scoring": scoring,
         "impact": lambda over, _: Meter(made, settled).measure(where, over),
@@ -185,6 +203,7 @@ def work(step: str, folder: Path, rows: int) -> Callable[[Any, Any], object]:
         "extraction": lambda over, _: extract_table(made, where, max_clauses=32, over=over),
         "training": training,
         "retraining": retraining,
+        "retraining in pieces": retraining_in_pieces,
     }[step]
 
 
