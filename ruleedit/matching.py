@@ -32,16 +32,18 @@ def set_mask(values: ValueSet, column: npt.NDArray[np.float64], feature: Feature
     return _text_mask(values, column, feature)
 
 
-def box_mask(box: Box, rows: Matrix, schema: Schema) -> Mask:
-    """The rows in the box; shape (n,)."""
+def box_mask(box: Box, rows: Matrix, schema: Schema, at: Indices | None = None) -> Mask:
+    """The rows in the box; shape (n,). Where only those ``at`` some places are asked for, of these."""
+    many = len(rows) if at is None else len(at)
     if box.is_empty:
-        return np.zeros(len(rows), dtype=bool)
+        return np.zeros(many, dtype=bool)
     mask: Mask | None = None
     for name, values in box.sets:
         place = schema.index(name)
-        here = set_mask(values, rows[:, place], schema.features[place])
+        # Of some rows only the columns that the box asks about are copied.
+        here = set_mask(values, rows[:, place] if at is None else rows[at, place], schema.features[place])
         mask = here if mask is None else mask & here
-    return np.ones(len(rows), dtype=bool) if mask is None else mask
+    return np.ones(many, dtype=bool) if mask is None else mask
 
 
 def part_mask(part: Part, rows: Matrix, schema: Schema) -> Mask:
@@ -76,9 +78,8 @@ def first_box(boxes: Sequence[Box], rows: Matrix, schema: Schema) -> Indices:
     for place, box in enumerate(boxes):
         if not len(open_rows):
             break
-        # While most rows are still open a view of all is cheaper than a copy of those.
-        whole = len(open_rows) == len(rows)
-        mask = box_mask(box, rows if whole else rows[open_rows], schema)
+        # While all rows are still open a view of them is cheaper than a copy.
+        mask = box_mask(box, rows, schema, None if len(open_rows) == len(rows) else open_rows)
         found[open_rows[mask]] = place
         open_rows = open_rows[~mask]
     return found

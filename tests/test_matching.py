@@ -97,6 +97,17 @@ def test_a_set_with_missing_holds_the_missing_cells(many: int) -> None:
     assert outside[np.isnan(CODES[:, 1])].all()
 
 
+def test_some_rows_are_held_as_all_are(worlds: list[World]) -> None:
+    """Asked of a few rows a box says of each what it says of it among all."""
+    for world in worlds:
+        rows = encoded(world.rows, world.schema)
+        at = np.arange(len(rows))[::-2]
+        for rule in world.rules:
+            box = clauses_box(rule.clauses, world.schema)
+            assert box_mask(box, rows, world.schema, at).tolist() == box_mask(box, rows, world.schema)[at].tolist()
+        assert not box_mask(Box.of({}), rows, world.schema, at[:0]).size
+
+
 def test_a_table_without_rows_has_empty_masks() -> None:
     """No rows are no trouble."""
     rules = RuleSet((parse_rule("IF age > 1 THEN a", "R1"),), Outcome.of("b"))

@@ -84,9 +84,11 @@ class NumberBins:
 
     def codes(self, column: Floats) -> Codes:
         """The bin of each value; shape (n,)."""
-        found = np.searchsorted(self.cuts, column, side="left")
+        from ruleedit.surrogate.kernel import between
+
+        found: Codes = between(self.cuts, column).astype(np.uint16)
         found[np.isnan(column)] = self.size - 1
-        return found.astype(np.uint16)
+        return found
 
     def values(self, allowed: Allowed) -> ValueSet:
         """The condition as a set of values."""
@@ -361,11 +363,10 @@ def readable_cuts(column: Floats, feature: Feature, splits: Mapping[float, float
     A threshold beyond the column's values or outside the feature's range is left out. Those between
     the same two values become one, and their gains are summed.
     """
-    present = column[~np.isnan(column)]
     sorted_splits = sorted(splits)
-    if not len(present) or not sorted_splits:
+    if not sorted_splits:
         return {}
-    below, above = _neighbours(present, np.array(sorted_splits, dtype=float))
+    below, above = _neighbours(column, np.array(sorted_splits, dtype=float))
     low = -math.inf if feature.low is None else feature.low
     high = math.inf if feature.high is None else feature.high
     together: dict[tuple[float, float], list[float]] = {}
@@ -382,11 +383,10 @@ def readable_cuts(column: Floats, feature: Feature, splits: Mapping[float, float
 
 def _neighbours(values: Floats, thresholds: Floats) -> tuple[Floats, Floats]:
     """For each threshold the greatest value up to it and the least value above it; infinite where there is none."""
-    place = np.searchsorted(thresholds, values, side="left")
-    greatest = np.full(len(thresholds) + 1, -np.inf)
-    least = np.full(len(thresholds) + 1, np.inf)
-    np.maximum.at(greatest, place, values)
-    np.minimum.at(least, place, values)
+    from ruleedit.surrogate.kernel import ends
+
+    greatest, least = np.empty(len(thresholds) + 1), np.empty(len(thresholds) + 1)
+    ends(thresholds, values, greatest, least)
     return np.maximum.accumulate(greatest)[:-1], np.minimum.accumulate(least[::-1])[::-1][1:]
 
 

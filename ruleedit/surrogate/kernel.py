@@ -128,6 +128,38 @@ def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
     return compile_it
 
 
+@compiled(_i8[::1](_f8[::1], types.Array(_f8, 1, "A")))
+def between(cuts: Floats, values: Floats) -> Places:
+    """For each value the first of the ascending cuts that isn't below it; one past the last where none is, or missing.
+
+    Shape (values,). The halving has no jump: on which side a value lies can't be guessed.
+    """
+    places = np.empty(len(values), np.int64)
+    for number in range(len(values)):
+        base, left = 0, len(cuts)
+        while left > 1:
+            half = left // 2
+            base = base + half if cuts[base + half - 1] < values[number] else base
+            left -= half
+        if left and not values[number] <= cuts[base]:
+            base += 1
+        places[number] = len(cuts) if np.isnan(values[number]) else base
+    return places
+
+
+@compiled(types.void(_f8[::1], types.Array(_f8, 1, "A"), _f8[::1], _f8[::1]))
+def ends(cuts: Floats, values: Floats, greatest: Floats, least: Floats) -> None:
+    """Write the greatest and the least of the values between cuts, missing ones left out; shapes (cuts + 1,)."""
+    greatest[:], least[:] = -np.inf, np.inf
+    places = between(cuts, values)
+    for number in range(len(values)):
+        place, value = places[number], values[number]
+        if value > greatest[place]:
+            greatest[place] = value
+        if value < least[place]:
+            least[place] = value
+
+
 @compiled(types.void(_table, _i8[::1], _b1[::1], _i8, _i8, _shorts, _shorts))
 def mark(
     table: Table,

@@ -156,6 +156,23 @@ def test_the_best_condition_is_the_best_of_all_options(seed: int, most: int, pri
     assert allowed[table.starts[place + 1] :].all()
 
 
+@FEW
+@given(st.lists(st.integers(-9, 9), max_size=8, unique=True), st.lists(st.integers(-10, 10) | st.none(), max_size=30))
+def test_values_stand_between_cuts_as_numpy_says(cuts: list[int], given_values: list[int | None]) -> None:
+    """On a cut is below it, missing is past the last, and each gap has its greatest and least value; strided, too."""
+    ascending = np.array(sorted(cuts), dtype=float)
+    wide = np.full((len(given_values), 3), 99.0)
+    wide[:, 1] = [np.nan if value is None else value for value in given_values]
+    values = wide[:, 1]
+    places = kernel.between(ascending, values)
+    assert places.tolist() == np.searchsorted(ascending, values, side="left").tolist()
+    greatest, least = np.empty(len(cuts) + 1), np.empty(len(cuts) + 1)
+    kernel.ends(ascending, values, greatest, least)
+    for gap in range(len(cuts) + 1):
+        there = values[(places == gap) & ~np.isnan(values)].tolist()
+        assert (greatest[gap], least[gap]) == (max(there, default=-np.inf), min(there, default=np.inf))
+
+
 @given(st.lists(st.integers(-3, 3), max_size=12))
 def test_values_are_ranked_by_gain_and_then_by_place(gains: list[int]) -> None:
     """The order is that of a stable sort."""
