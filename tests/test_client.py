@@ -181,7 +181,7 @@ def test_a_release_is_tried_beside_the_one_in_service(client: Client, rules: Rul
     assert client.trials.shadow(other, reason="to see", ticket="RISK-12").state == "running"
     client.decide("tried", [ROW] * 5)
     # A shadow decides behind the answers, so that nobody waits for it.
-    waited_until = time.monotonic() + 30
+    waited_until = time.monotonic() + 60
     while client.trials.get(other, "shadow").rows < 5 and time.monotonic() < waited_until:
         time.sleep(0.05)
     ended = client.trials.end(other, "shadow", reason="seen")

@@ -81,7 +81,8 @@ def test_a_job_that_is_no_such_pilot_is_refused(api: Api, ruleset: dict[str, Any
     """Of another mode or rule set, no pilot at all, or not there."""
     body = {"ruleset": ruleset["id"], "name": "x", "mode": "overlay-soft", "pilot": pilot["id"]}
     refused(api.post("/v1/releases", json=body), 422, "refused")
-    training = api.get("/v1/jobs").json()["items"][-1]["id"]
+    jobs = api.get("/v1/jobs", params={"limit": 200}).json()["items"]
+    training = next(job["id"] for job in jobs if job["kind"] == "train")
     refused(api.post("/v1/releases", json=body | {"mode": "retrain", "pilot": training}), 422, "refused")
     answer = api.post("/v1/releases", json=body | {"pilot": "none"})
     assert answer.json()["code"] == "unknown-job"

@@ -70,7 +70,7 @@ def end(api: Api, release: str, kind: str) -> dict[str, Any]:
 
 def shown(api: Api, release: str, rows: int) -> dict[str, Any]:
     """A shadow once it has followed so many rows."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 60
     while (told := api.get(f"/v1/releases/{release}/shadow").json())["rows"] < rows and time.monotonic() < until:
         time.sleep(0.02)
     return told

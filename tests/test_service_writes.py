@@ -72,7 +72,7 @@ def bench(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with database(request.param, folder) as where:
         url = where if isinstance(where, str) else ""
         # Every job that a test here asks for waits, so the queue has to hold them all.
-        settings = local(folder, database=url, publish_seconds=1e6, workers=1, most_waiting=10_000)
+        settings = local(folder, database=url, publish_seconds=1e6, workers=1, most_jobs=10_000)
         app = create_app(settings, storage=storage)
         with serving_app(app) as api:
             made = make(api)
@@ -204,6 +204,7 @@ def test_a_request_at_work_refuses_its_double(bench: Bench) -> None:
         assert entered.wait(20)
         response = write.send(bench.api, key)
         assert (response.status_code, response.json()["code"]) == (409, "idempotency-key-in-flight")
+        assert response.headers["Retry-After"] == "1"
     finally:
         go_on.set()
         first.join()
