@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nicegui.events import GenericEventArguments
+
 from ruleedit.rules import Clause, Rule
 from service.workbench import telling, words
 from service.workbench.tags import Tag, bar, button, link, outcome
@@ -58,7 +60,14 @@ class Card:
         chip = button(text, lambda: None, "re-chip formal" if formal else "re-chip", aria_expanded="false")
         if str(one) != text:
             chip.put(title=str(one))
-        chip.on("click", lambda: self.page.open(self, one, chip, text), args=[])
+
+        def pressed(said: GenericEventArguments) -> None:
+            self.page.open(self, one, chip, text)
+            if not said.args["detail"] and self.page.editor is not None:
+                # No button of a mouse: it was opened by keyboard, which goes on inside.
+                self.page.editor.focus()
+
+        chip.on("click", pressed, args=["detail"])
 
     def _outcome(self) -> None:
         schema, rule = self.page.place.draft.schema, self.rule

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nicegui import ui
+
 from ruleedit.rules import Clause, Operator, Rule, Scalar, name_text, number_text
 from ruleedit.schema import Feature
 from service.insight import FeatureFigures, Reach
@@ -128,7 +130,8 @@ class ClauseEditor:
 
     def build(self) -> None:
         """Draw the editor where the caller stands."""
-        with Tag("div", look="re-editor", role="group", aria_label=f"Edit {words.name(self.feature.name)}"):
+        said = f"Edit {words.name(self.feature.name)}"
+        with Tag("div", look="re-editor", role="group", aria_label=said) as self.around:
             with Tag("div", look="columns"):
                 with Tag("div"):
                     self.head = Tag("div", look="re-line")
@@ -139,6 +142,13 @@ class ClauseEditor:
                     self.told = Tag("div", aria_live="polite")
             self._foot()
         self.tell(None)
+
+    def focus(self) -> None:
+        """Move the keyboard to the value: the slider, or the first box to tick."""
+        ui.run_javascript(
+            f"{{ const here = (one) => document.querySelector('#c{self.around.id} ' + one);"
+            " (here('input[type=range]') ?? here('input[type=checkbox]') ?? here('select')).focus(); }"
+        )
 
     def _operators(self) -> None:
         known = NUMBER_OPERATORS if self.feature.is_number else TEXT_OPERATORS
@@ -175,7 +185,7 @@ class ClauseEditor:
             self.fields = [self._field(place) for place in range(shown)]
         with self.body:
             self.histogram = Histogram(self.figures, self.page.place.draft.schema, self.low, self.high)
-            self.histogram.draw(self._old_numbers() or tuple(self.numbers[:1]))
+            self.histogram.draw(self._old_numbers(), tuple(self.numbers))
             self.sliders = [self._slider(place) for place in range(shown)]
             legend(self.page.place.draft.schema)
         self._move()

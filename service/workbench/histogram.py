@@ -37,23 +37,23 @@ class Histogram:
     _ends: list[Tag] = field(default_factory=list)
     _olds: list[Tag] = field(default_factory=list)
 
-    def draw(self, old: tuple[float, ...]) -> None:
-        """Draw bars and lines; ``old`` are the thresholds as they stand."""
+    def draw(self, old: tuple[float, ...], new: tuple[float, ...]) -> None:
+        """Draw bars and lines; ``old`` are the thresholds as they stand, none of a clause that is new."""
         with Tag("div", look="re-histogram"):
-            self._drawing(old)
+            self._drawing(old, new)
             with Tag("div", look="re-axis"):
                 self._ends = [Tag("span", words.number(_shown(end))) for end in (self.low, self.high)]
                 self._olds = [Tag("s", words.number(value), "was") for value in old]
                 self._labels = [Tag("b", "", "new", hidden=True) for _ in range(2)]
 
-    def _drawing(self, old: tuple[float, ...]) -> None:
+    def _drawing(self, old: tuple[float, ...], new: tuple[float, ...]) -> None:
         said = f"Histogram of {words.name(self.figures.feature.name)} by the model's outcome"
         with Tag("svg", viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}", preserveAspectRatio="none", role="img", aria_label=said):
             self._bands = [Tag("rect", look="band", x=0, y=0, width=0, height=HEIGHT) for _ in range(2)]
             self._bars()
             for value in old:
                 self._line(value, "old")
-            self._lines = [self._line(value, "now") for value in (*old, *old)[:2]]
+            self._lines = [self._line(value, "now") for value in (*new, *new)[:2]]
 
     def move(self, old: tuple[float, ...], new: tuple[float, ...]) -> None:
         """Put the new thresholds, one or two, and tint what lies between old and new."""

@@ -12,8 +12,8 @@ from service.workbench.tags import Tag, button, outcome
 
 #: A rule of a smaller share of all rows isn't drawn by itself: nobody could press it.
 LEAST_SHARE = 0.008
-#: From so wide on a part has its rule's name in it.
-NAMED_SHARE = 0.035
+#: From so wide on, for each letter, a part has its rule's name in it; a name that is cut is another rule's.
+LETTER_SHARE = 0.0175
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ def _part(part: Part, share: float, tint: str, go: Callable[[str], None]) -> Non
     if len(part.rules) > 1:
         said = f"{len(part.rules)} small rules, the first {name or 'the default'}"
     told = f"{said}: {words.count(part.rows)} rows ({words.share(share)})"
-    shown = (name or "otherwise") if share >= NAMED_SHARE * (1 if name else 3) and len(part.rules) == 1 else ""
+    written = name or "otherwise"
+    shown = written if share >= LETTER_SHARE * len(written) and len(part.rules) == 1 else ""
     look = f"{tint} rest" if name == "" or len(part.rules) > 1 else tint
     button(shown, lambda: go(name), look, aria_label=told, title=told, style=f"width:{100 * share:.2f}%")

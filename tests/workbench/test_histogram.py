@@ -30,7 +30,7 @@ def made(*old: float) -> Histogram:
     """A histogram from 0 to 100 with thresholds as they stand."""
     figures = feature_figures("age", SCHEMA, ROWS, np.zeros(100, dtype=np.intp))
     drawn = Histogram(figures, SCHEMA, 0.0, 100.0)
-    drawn.draw(old)
+    drawn.draw(old, old)
     return drawn
 
 
@@ -72,6 +72,18 @@ def test_the_end_of_an_axis_gives_way_to_a_value_that_stands_there(around: Tag, 
     """Two numbers never stand one over the other's digits."""
     made(50.0).move((50.0,), (new,))
     assert [text for text, _ in said(around, "span")] == ends
+
+
+def test_a_clause_that_is_new_has_nothing_struck_through(around: Tag) -> None:
+    """No old line, no old value, no band; only where it stands now."""
+    figures = feature_figures("age", SCHEMA, ROWS, np.zeros(100, dtype=np.intp))
+    drawn = Histogram(figures, SCHEMA, 0.0, 100.0)
+    drawn.draw((), (50.0,))
+    drawn.move((), (40.0,))
+    assert (said(around, "s"), said(around, "b")) == ([], [("40", "left:40.00%")])
+    looks = [one.classes for one in around.descendants() if isinstance(one, Tag) and one.tag == "line"]
+    assert [list(look) for look in looks] == [["now"], ["now"]]
+    assert [band.props["width"] for band in drawn._bands] == [0, 0]
 
 
 def test_the_band_lies_between_old_and_new_whichever_way(around: Tag) -> None:

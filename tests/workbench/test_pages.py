@@ -88,7 +88,7 @@ def test_a_number_is_moved_by_keyboard_and_its_effect_is_shown(window: Window, b
     chip.focus()
     page.keyboard.press("Enter")
     slider = page.get_by_role("slider")
-    slider.focus()
+    expect(slider).to_be_focused()
     for _ in range(30):
         page.keyboard.press("ArrowLeft")
     expect(page.locator(".re-chip s")).to_be_visible()
