@@ -61,7 +61,9 @@ def test_a_decision_that_can_t_be_logged_is_not_given(api: Api) -> None:
     """503 by name."""
     full = OSError(errno.ENOSPC, "No space left on device")
     with mock.patch.object(Rotating, "write_through", side_effect=full):
-        problem = refused(api.decide("small", ROW), 503, "decision-log-failed")
+        response = api.decide("small", ROW)
+        problem = refused(response, 503, "decision-log-failed")
+    assert response.headers["Retry-After"] == "1"
     assert "No space left" in problem["detail"]
     assert api.decide("small", ROW).status_code == 200
 
