@@ -357,15 +357,16 @@ def test_nothing_of_this_machine_is_in_an_answer(api: Api, made: Made) -> None:
 
 
 def test_limits_of_rules_answer_quickly(api: Api, made: Made) -> None:
-    """Text of 10 KiB, 256 clauses: one more is 422, and takes no longer than a second."""
+    """Text of 10 KiB, 256 clauses: one more is 422, and takes a few seconds of a processor at most."""
     long_name = "IF job in (" + ", ".join(["a"] * 5_000) + ") THEN yes"
     clauses = "IF " + " AND ".join(f"age > {21 + n % 40}" for n in range(257)) + " THEN yes"
     deep = "IF " + "(" * 5_000 + "age > 30" + ")" * 5_000 + " THEN yes"
     for text in (long_name, clauses, deep, "IF " + "`" * 9_000, "IF age > " + "9" * 9_000 + " THEN yes"):
-        began = time.monotonic()
+        # The server is in this process.
+        began = time.process_time()
         response = api.edit(made.ruleset, f"new {text}")
         assert response.status_code == 422, response.text
-        assert time.monotonic() - began < 5
+        assert time.process_time() - began < 5
 
 
 # --- memory ----------------------------------------------------------------------------------
