@@ -13,8 +13,9 @@ from ruleedit.conflicts import effective, open_conflicts
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import ConflictsOpen
-from ruleedit.feedback import Feedback, asked_outcomes, feedback
+from ruleedit.feedback import Feedback, FeedbackRule, asked_outcomes, feedback
 from ruleedit.matching import decide, first_region
+from ruleedit.regions import NOWHERE, Part, Region, clauses_box
 from ruleedit.rules import MODEL, Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.text import parse_rule
@@ -153,6 +154,20 @@ def test_exact_regions_are_disjoint_and_agree_with_assign(batch: int, count: Cal
             assert [place for place, region in enumerate(exact) if row in region] == [held] * int(held >= 0)
         codes = encoded(rows, draft.schema)
         assert first_region(exact, codes, draft.schema).tolist() == found.assign(codes).tolist()
+
+
+def test_a_region_taken_from_itself_leaves_no_part() -> None:
+    """What lies in a hole isn't kept as an empty piece: with every rule before there would be twice as many."""
+    schema = Schema((Feature("x", "numeric"), Feature("n", "integer")), "y", ("no", "yes"))
+    box, hole = (
+        clauses_box(parse_rule(f"IF {text} THEN yes").clauses, schema) for text in ("x > 1", "x > 2 AND n < 5")
+    )
+    region = Region((Part.of(box, [hole]),))
+    nothing = RuleSet((), Outcome.of("no"))
+    rules = tuple(FeedbackRule(name, region, Outcome.of("yes"), "uncovered", name) for name in ("U1", "U2"))
+    found = Feedback(schema, rules, nothing, nothing)
+    assert found.exact(0) == region
+    assert found.exact(1) == NOWHERE
 
 
 def test_what_one_rule_holds_is_what_assign_says(count: Callable[[int, int], int]) -> None:
