@@ -51,12 +51,12 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parent))
 
 from extraction_report import Seen, draw, read_seen, report
-from peers import BINARY, BUDGETS, OURS, PEERS, TIERS, Data, reading, since
+from peers import BINARY, BUDGETS, PEERS, TIERS, Data, reading, since
 
 import ruleedit.surrogate
 from ruleedit.models import split_points
 from ruleedit.schema import Feature, Schema
-from ruleedit.surrogate import DEFAULT_METHOD, extract
+from ruleedit.surrogate import DEFAULT_METHOD, EXTRACTORS, extract
 from ruleedit.tables import encode
 
 Table: TypeAlias = tuple[str, pd.DataFrame, str]
@@ -83,7 +83,10 @@ PATIENCE = 60.0
 #: What a learner imports where it is used; CART and our own need scikit-learn's trees.
 WARM = {
     "column-generation": ("sklearn.tree", "highspy"),
-    "AIX360 BRCG": ("cvxpy", "aix360.algorithms.rbm.boolean_rule_cg"),
+    **dict.fromkeys(
+        ("aix360-brcg", "AIX360 BRCG", "AIX360 BRCG, all bins"),
+        ("sklearn.tree", "cvxpy", "aix360.algorithms.rbm.boolean_rule_cg"),
+    ),
     "RIPPER": ("wittgenstein",),
     "greedy list": ("imodels",),
     "FIGS": ("imodels",),
@@ -174,7 +177,7 @@ def versions(learner: str) -> dict[str, str]:
     for name in PACKAGES:
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
-    return found | ({"ruleedit.surrogate": own_source()} if learner in OURS else {})
+    return found | ({"ruleedit.surrogate": own_source()} if learner in EXTRACTORS else {})
 
 
 def own_source() -> str:

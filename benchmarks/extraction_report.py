@@ -195,7 +195,7 @@ def draw(given: Sequence[Seen], path: Path) -> None:
             points = _points(seen, table, learner)
             if points:
                 clauses, fidelity, error = zip(*points, strict=True)
-                shape = {"color": f"C{number}", "marker": "o^sDvPX*<>"[number], "markersize": 4, "linewidth": 1}
+                shape = {"color": f"C{number}", "marker": "o^sDvPX*<>hd"[number], "markersize": 4, "linewidth": 1}
                 axis.errorbar(clauses, fidelity, yerr=error, label=learner, elinewidth=0.7, **shape)
         axis.set_title(table, fontsize=9)
         axis.set_xscale("log", base=2)

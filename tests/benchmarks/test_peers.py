@@ -33,7 +33,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ruleedit.regions import clause_cost
 from ruleedit.surrogate import extract
-from ruleedit.surrogate.binarise import bin_features
+from ruleedit.surrogate.binarise import MOST_CUTS, MOST_NAMED, NumberBins, bin_features
 from tests.surrogate.cases import PEOPLE, Case, people
 
 #: Where a peer comes from that `ruleedit` itself doesn't need.
@@ -143,7 +143,7 @@ def test_a_truth_has_its_negation_and_both_are_false_on_missing() -> None:
     """AIX360's columns come in pairs; missing has a pair of its own."""
     case = people(lambda row: "high" if (row["age"] or 0) > 50 else "low", rows=200, missing=0.3)
     rows = case.matrix
-    table = truth_table(bin_features(rows, case.answers, case.schema, ()), rows)
+    table = truth_table(bin_features(rows, case.answers, case.schema, ()), rows, 10, 20)
     opposite = {"<=": ">", "==": "!="}
     for name, value in zip(table.columns, table.to_numpy().T, strict=True):
         place, sign, cut = name
@@ -153,6 +153,20 @@ def test_a_truth_has_its_negation_and_both_are_false_on_missing() -> None:
         assert not (value & other).any()
         gone = np.isnan(rows[:, place]) if place < len(PEOPLE.features) else np.zeros(len(rows), dtype=bool)
         np.testing.assert_array_equal((value | other).astype(bool), ~gone)
+
+
+def test_all_bins_are_every_cut_and_value_and_few_the_weightiest() -> None:
+    """The same binarised table has a pair of columns for each cut and category; the shorter one is part of it."""
+    case = people(lambda row: "high" if row["age"] > 50 else "low", rows=200)
+    bins = bin_features(case.matrix, case.answers, case.schema, SPLITS)
+    every = truth_table(bins, case.matrix, MOST_CUTS, MOST_NAMED)
+    pairs = sum(len(each.cuts) if isinstance(each, NumberBins) else len(each.named) for each in bins)
+    assert every.shape == (200, 2 * pairs)
+    few = truth_table(bins, case.matrix, 1, 1)
+    assert few.shape == (200, 2 * len(bins))
+    assert {cut for place, sign, cut in few.columns if (place, sign) == (0, "<=")} <= {50.0, 60.0}
+    for name in few.columns:
+        np.testing.assert_array_equal(few[name], every[name])
 
 
 def test_numbers_have_no_gaps_and_a_column_for_each_category() -> None:
