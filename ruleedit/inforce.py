@@ -113,7 +113,7 @@ def put_table_in_force(
     held, same = _held(table, model, kind, seed)
     if kind == "retrain":
         assert table.truth is not None, "retraining has looked for the target"
-        training = _drawn(np.setdiff1d(np.arange(len(table)), held), most_rows, seed)
+        training = _drawn(_others(len(table), held), most_rows, seed)
         task = Task(
             rows=table.training(training, model),
             answers=table.truth[training],
@@ -151,6 +151,13 @@ def _held(table: Labelled, model: TableModel, kind: Mode, seed: int) -> tuple[In
             raise TargetError(f"retraining needs the target column {model.schema.target!r} in the table")
         held = held if same else stratified_quarter(table.truth, seed)
     return held, same
+
+
+def _others(many: int, held: Indices) -> Indices:
+    """The numbers below ``many`` that aren't held out, ascending."""
+    mask = np.ones(many, dtype=bool)
+    mask[held] = False
+    return np.flatnonzero(mask)
 
 
 def _drawn(numbers: Indices, most: int | None, seed: int) -> Indices:
@@ -367,7 +374,7 @@ def beside_plain_retraining(release: Release, table: Labelled, *, seed: int = 0)
     before = release.before or release.model
     held, truth = _held(table, before, "retrain", seed)[0], table.truth
     assert truth is not None, "retraining has looked for the target"
-    training = np.setdiff1d(np.arange(len(table)), held)
+    training = _others(len(table), held)
     sample = np.sort(np.random.default_rng(seed).choice(training, math.ceil(0.95 * len(training)), replace=False))
     every, none = np.arange(len(sample)), np.empty((0, len(before.schema.features)))
     again = table.training(sample, before).fit(every, none, truth[sample], seed)

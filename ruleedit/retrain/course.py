@@ -98,7 +98,9 @@ class Course:
         self.answers, self.keep = modified(task.answers, self.held, task.feedback, task.modify, self.rng)
         validation = stratified_quarter(task.answers, task.seed)
         self.kept = np.flatnonzero(self.keep)
-        training = np.setdiff1d(self.kept, validation)
+        trained = self.keep.copy()
+        trained[validation] = False
+        training = np.flatnonzero(trained)
         if len(validation) > measured:
             validation = np.sort(self.rng.choice(validation, measured, replace=False))
         self.split = Split(training, validation)

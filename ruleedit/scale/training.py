@@ -188,10 +188,12 @@ def boosted_here(examples: Examples, *, seed: int, trees: int) -> str:
         batch_size = PUSHED
 
         def __init__(self) -> None:
+            # LightGBM asks for it with each row that it draws.
+            self.many = len(examples)
             self._rewind()
 
         def __len__(self) -> int:
-            return len(examples)
+            return self.many
 
         def __getitem__(self, place: Any) -> Matrix:
             if isinstance(place, slice):
