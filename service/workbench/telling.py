@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ruleedit.conflicts import open_conflicts
 from ruleedit.drafts import Draft
@@ -41,13 +42,25 @@ def why(draft: Draft, rule: Rule) -> str:
     return ""
 
 
-def new_warnings(before: Draft, after: Draft) -> list[str]:
+@dataclass(frozen=True)
+class Warned:
+    """What is said of a draft already: its warnings, and the rules of each open conflict."""
+
+    warnings: frozenset[str]
+    conflicts: frozenset[frozenset[str]]
+
+    @classmethod
+    def of(cls, draft: Draft) -> Warned:
+        """Of a draft as it is kept; worth keeping while edits are tried on it."""
+        rules = (frozenset(one.rules) for one in open_conflicts(draft.rules, draft.schema))
+        return cls(frozenset(draft.warnings()), frozenset(rules))
+
+
+def new_warnings(before: Warned, after: Draft) -> list[str]:
     """What an edit brings about that it should be said for: empty, covered, overlapping, in conflict."""
-    old = set(before.warnings())
-    found = [warning for warning in after.warnings() if warning not in old]
-    was = {frozenset(one.rules) for one in open_conflicts(before.rules, before.schema)}
+    found = [warning for warning in after.warnings() if warning not in before.warnings]
     for conflict in open_conflicts(after.rules, after.schema):
-        if frozenset(conflict.rules) not in was:
+        if frozenset(conflict.rules) not in before.conflicts:
             found.append(f"conflict: {' and '.join(conflict.rules)} cover the same rows and say different things")
     return found[:3]
 
