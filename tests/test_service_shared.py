@@ -521,9 +521,15 @@ def test_a_process_that_lost_its_job_stops_it(settings: Settings, ruleset: str) 
             workspace._jobs._runners = {"count": counting(ran, threading.Event())}
         job = submit(one, "lost")
         until(lambda: bool(ran))
-        # The other takes the first for dead, which it isn't.
-        other._peers.seconds = 0.2
-        until(lambda: other._jobs.look() is None and len(ran) == 2)
+        # The other, alive itself, takes the first for dead, which it isn't.
+        other._peers.seconds = 1.0
+
+        def taken() -> bool:
+            other._peers.beat()
+            other._jobs.look()
+            return len(ran) == 2
+
+        until(taken)
         one._peers.beat()
         one._jobs.look()
         until(lambda: not one._jobs._running)
