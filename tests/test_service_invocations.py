@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,10 +116,11 @@ def test_ping_and_version(api: Api, made: Made) -> None:
     assert api.get("/version").text == api.get("/openapi.json").json()["info"]["version"]
 
 
-def test_of_several_releases_one_is_named(api: Api, made: Made) -> None:
-    """422 with the names, and 404 for a name that nobody knows."""
-    assert api.activate(api.released(made.ruleset, "other")).status_code == 200
-    problem = refused(api.post("/invocations", json={"instances": ROWS}), 422, "request-invalid")
-    assert "other, small" in problem["detail"]
-    assert api.post("/invocations?name=other", json={"instances": ROWS}).status_code == 200
-    assert api.post("/invocations?name=none", json={"instances": ROWS}).status_code == 422
+def test_of_several_releases_one_is_named(tmp_path: Path) -> None:
+    """422 with the names, and for a name that nobody knows; in a service of its own, as the others have one release."""
+    with serving(tmp_path) as api:
+        assert api.activate(api.released(make(api).ruleset, "other")).status_code == 200
+        problem = refused(api.post("/invocations", json={"instances": ROWS}), 422, "request-invalid")
+        assert "other, small" in problem["detail"]
+        assert api.post("/invocations?name=other", json={"instances": ROWS}).status_code == 200
+        assert api.post("/invocations?name=none", json={"instances": ROWS}).status_code == 422
