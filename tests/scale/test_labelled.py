@@ -18,8 +18,13 @@ from ruleedit.batches import pieces
 from ruleedit.datasets import loans
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
+from ruleedit.errors import Cancelled
+from ruleedit.feedback import feedback
+from ruleedit.formats import canonical
+from ruleedit.groups import Grouping
 from ruleedit.inforce import beside_plain_retraining, put_table_in_force
 from ruleedit.labelled import LabelledInMemory
+from ruleedit.modelfolder import load
 from ruleedit.models import TableModel, holdout_metrics
 from ruleedit.release import MODES, Release, release_files
 from ruleedit.retrain import CheckpointFolder, course
@@ -309,3 +314,61 @@ def test_two_clusters_of_one_machine_do_not_meet(spread: Spread) -> None:
         ports = [one.cluster.scheduler.http_server.port for one in (client, spread.client)]
         assert len(set(ports)) == 2
         assert all(one.cluster.scheduler.http_server.address == "127.0.0.1" for one in (client, spread.client))
+
+
+@pytest.mark.parametrize("kind", ["csv", "keyed"])
+def test_texts_and_keys_of_folders_make_the_release_in_memory(kind: str, shop: Shop, tmp_path: Path) -> None:
+    """A CSV, which is one piece, and Parquet files whose folders say a column's value."""
+    model, draft, frame = load(shop.model), canonical.read(shop.edited), read(shop.csv)
+    where = shop.csv
+    if kind == "keyed":
+        where = tmp_path / "keyed"
+        for value, part in frame.groupby("guarantor"):
+            folder = where / f"guarantor={value}"
+            folder.mkdir(parents=True)
+            part.drop(columns="guarantor").to_parquet(folder / "0.parquet", row_group_size=90, index=False)
+        frame = pd.concat([part for _, part in frame.groupby("guarantor")])
+    whole = put_table_in_force(model, draft, "retrain", in_memory(model, frame))
+    apart = put_table_in_force(model, draft, "retrain", LabelledPieces(pieces(where), model.schema))
+    assert release_files(apart) == release_files(whole)
+    assert (apart.report["held_out"]["of"] == "the model's own hold-out") == (kind == "csv")
+
+
+def test_a_pilot_and_chosen_groups_are_those_of_the_table_in_memory(tmp_path: Path) -> None:
+    """So many rows at most, drawn by the seed; a number parted at cuts."""
+    (model, draft), frame = edited("loans"), LOANS
+    options: dict[str, Any] = {"most_rows": 200, "groups": [Grouping("age", (30.0, 50.0)), "purpose"], "seed": 2}
+    whole = put_table_in_force(model, draft, "retrain", in_memory(model, frame), **options)
+    apart = put_table_in_force(model, draft, "retrain", in_pieces(model, frame, tmp_path / "t"), **options)
+    assert release_files(apart) == release_files(whole)
+    assert (apart.report["trained_on"], apart.report["held_out"]["rows"]) == (200, 200)
+    assert {part["feature"] for part in apart.report["outside"]["groups"]} == {"age", "purpose"}
+
+
+def test_a_retraining_in_pieces_can_be_stopped(tmp_path: Path) -> None:
+    """Whoever asks it to stop gets no release."""
+    (model, draft), frame = edited("loans"), LOANS
+    table = in_pieces(model, frame, tmp_path / "t")
+    with pytest.raises(Cancelled, match="after 0 trainings"):
+        put_table_in_force(model, draft, "retrain", table, strategy="greedy", should_stop=lambda: True)
+
+
+def test_a_mark_tells_tables_and_their_rows_apart(tmp_path: Path) -> None:
+    """The same numbers of another table are other rows."""
+    model, _ = edited("loans")
+    some, tables = np.arange(0, 90, 3), (LOANS, LOANS.iloc[::-1])
+    first, other = (in_pieces(model, frame, tmp_path / str(n)).training(some, model) for n, frame in enumerate(tables))
+    assert first.mark(some[:5] // 3) == first.mark(np.arange(5))
+    assert len({first.mark(np.arange(5)), first.mark(np.arange(6)), other.mark(np.arange(5))}) == 3
+
+
+def test_rules_are_looked_for_in_the_training_rows_alone(tmp_path: Path) -> None:
+    """In their order, whichever pieces they lie in; no row gives no code."""
+    model, draft = edited("loans")
+    asked, some = feedback(draft.base, draft.rules, draft.schema), np.array([2, 299, 300, 301, 1_499])
+    whole, apart = in_memory(model, LOANS), in_pieces(model, LOANS, tmp_path / "t")
+    for numbers in (some, some[:0], np.arange(1_500)):
+        held = [table.training(numbers, model).held(asked) for table in (whole, apart)]
+        np.testing.assert_array_equal(held[0], held[1])
+        assert len(held[1]) == len(numbers)
+    assert set(held[1].tolist()) >= {-1, 0}
