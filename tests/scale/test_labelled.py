@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -372,3 +376,33 @@ def test_rules_are_looked_for_in_the_training_rows_alone(tmp_path: Path) -> None
         np.testing.assert_array_equal(held[0], held[1])
         assert len(held[1]) == len(numbers)
     assert set(held[1].tolist()) >= {-1, 0}
+
+
+def test_a_retraining_goes_on_where_a_worker_is_killed_while_it_trains(spread: Spread, tmp_path: Path) -> None:
+    """Its first model's trees are begun again; the release comes with every training and as good a model."""
+    (model, draft), frame = edited("many"), MANY
+    table = in_memory(model, frame)
+    pieced = in_pieces(model, frame, tmp_path / "t", group=1_000, over=spread, client=spread.client)
+    killed: list[int] = []
+
+    def kill() -> None:
+        while not killed and not over.is_set():
+            at_work = [address for address, keys in spread.client.processing().items() if "_train_part" in str(keys)]
+            if len(at_work) == 2:
+                killed.append(spread.client.run(os.getpid)[at_work[0]])
+                os.kill(killed[0], signal.SIGKILL)
+            time.sleep(0.02)
+
+    over = threading.Event()
+    thread = threading.Thread(target=kill)
+    thread.start()
+    try:
+        release = put_table_in_force(model, draft, "retrain", pieced, strategy="adaptive")
+    finally:
+        over.set()
+        thread.join()
+    assert killed
+    whole = put_table_in_force(model, draft, "retrain", table, strategy="adaptive")
+    assert abs(auc(release, table) - auc(whole, table)) <= 0.005
+    (one,), (other,) = release.report["feedback"], whole.report["feedback"]
+    assert abs(one["mra_after"] - other["mra_after"]) <= 1 / one["coverage"]
