@@ -218,8 +218,8 @@ def task(folder: Path, name: str, frame: pd.DataFrame, target: str, seed: int) -
 
 def prepare(frame: pd.DataFrame, target: str, seed: int, path: Path) -> None:
     """Train the model and write what the learners get."""
+    from ruleedit.models.training import train
     from ruleedit.tables import infer_schema
-    from ruleedit.training import train
 
     model = train(frame, infer_schema(frame, target), seed=seed)
     rows = encode(frame, model.schema)

@@ -104,7 +104,7 @@ CODE = (
     "ruleedit/retrain",
     "ruleedit/graft",
     "ruleedit/overlay.py",
-    "ruleedit/training.py",
+    "ruleedit/models/training.py",
     "benchmarks/perturb.py",
 )
 #: Where results are kept.

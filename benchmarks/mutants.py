@@ -30,13 +30,13 @@ MODULES = {
     "regions": (("ruleedit/regions.py",), ("tests/test_regions.py",)),
     "feedback": (("ruleedit/feedback.py",), ("tests/test_feedback.py",)),
     "conflicts": (
-        ("ruleedit/conflicts.py", "ruleedit/overlaps.py", "ruleedit/settling.py"),
-        ("tests/test_conflicts.py", "tests/test_edits.py", "tests/test_feedback.py"),
+        ("ruleedit/conflicts/__init__.py", "ruleedit/conflicts/overlaps.py", "ruleedit/conflicts/settling.py"),
+        ("tests/conflicts/test_conflicts.py", "tests/test_edits.py", "tests/test_feedback.py"),
     ),
     "overlay": (("ruleedit/overlay.py",), ("tests/test_overlay.py",)),
     "graft": (
         ("ruleedit/graft/boxes.py", "ruleedit/graft/force.py", "ruleedit/graft/trees.py"),
-        ("tests/test_graft.py", "tests/test_graft_trees.py"),
+        ("tests/graft/test_graft.py", "tests/graft/test_trees.py"),
     ),
 }
 #: A mistake that makes the tests run for longer than this is caught: they would never end.

@@ -88,10 +88,10 @@ def model(folder: Path) -> Path:
     from ruleedit.edits import edit
     from ruleedit.formats import canonical
     from ruleedit.inforce import put_in_force
-    from ruleedit.modelfolder import save
+    from ruleedit.models.folder import save
+    from ruleedit.models.training import train
     from ruleedit.release import save as save_release
     from ruleedit.tables import encode, infer_schema
-    from ruleedit.training import train
     from ruleedit.workflow import extract_rules, resolve_conflicts
 
     where = folder / "model"
@@ -146,16 +146,16 @@ def forget() -> None:
 
 def work(step: str, folder: Path, rows: int) -> Callable[[Any, Any], object]:
     """What is measured: a function of who works on the pieces, and of the client where there is one."""
-    from ruleedit.batches import pieces
     from ruleedit.conflicts import find_conflicts
     from ruleedit.findings import findings
     from ruleedit.formats import canonical
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.release import load as load_release
     from ruleedit.scale.counting import rule_counts
     from ruleedit.scale.extraction import extract_table
     from ruleedit.scale.measuring import Meter, rows_in
     from ruleedit.scale.scoring import write_decisions, write_parts
+    from ruleedit.tables.batches import pieces
 
     where = pieces(folder / str(rows))
     made, opened = load(folder / "model"), canonical.read(folder / "open.json")
@@ -172,8 +172,8 @@ def work(step: str, folder: Path, rows: int) -> Callable[[Any, Any], object]:
         return rows_in(find_conflicts(opened.rules, opened.schema), findings(opened), opened, where, over)
 
     def training(_: Any, client: Any) -> object:
+        from ruleedit.models.training import train
         from ruleedit.scale.training import train_table
-        from ruleedit.training import train
 
         if client is None:
             return train(_frame(folder, rows), made.schema)
@@ -245,13 +245,13 @@ def by_rules(folder: Path, rows: int = 100_000) -> str:
     """What deciding by rules and counting an impact cost for each row with more and more rules, as a table."""
     import numpy as np
 
-    from ruleedit.batches import pieces
     from ruleedit.edits import edit
     from ruleedit.feedback import feedback
     from ruleedit.formats import canonical
     from ruleedit.impact import impact
     from ruleedit.matching import decide
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
+    from ruleedit.tables.batches import pieces
 
     made, draft = load(folder / "model"), canonical.read(folder / "settled.json")
     batches = (batch for piece in pieces(table(folder, rows)) for batch in piece.batches())

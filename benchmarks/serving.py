@@ -229,7 +229,7 @@ def measured(folder: Path, rounds: int, seconds: float, connections: int) -> dic
     """Make the model, start both servers, load them in turn."""
     from ruleedit import infer_schema, train
     from ruleedit.datasets import loans
-    from ruleedit.modelfolder import save
+    from ruleedit.models.folder import save
     from service.demo import ROWS as TRAINED
 
     table = loans(TRAINED)

@@ -10,17 +10,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ruleedit.adoption import adopt
     from ruleedit.classifier import OverlayClassifier
     from ruleedit.compare import compare
     from ruleedit.drafts import Draft
     from ruleedit.edits import edit
     from ruleedit.errors import RuleEditError
     from ruleedit.feedback import Feedback
+    from ruleedit.impact.preview import Preview
     from ruleedit.inforce import put_in_force
     from ruleedit.local import local_view
     from ruleedit.models import InMemoryModel, TableModel
-    from ruleedit.preview import Preview
+    from ruleedit.models.adoption import adopt
+    from ruleedit.models.training import train
     from ruleedit.release import Release
     from ruleedit.retrain.frote import Frote
     from ruleedit.rules import Clause, Outcome, Rule, RuleSet
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from ruleedit.surrogate.estimator import RuleSurrogate
     from ruleedit.tables import encode, infer_schema, read
     from ruleedit.text import parse_rule
-    from ruleedit.training import train
     from ruleedit.workflow import extract_rules
 
 _HOMES = {

@@ -20,8 +20,8 @@ from ruleedit.retrain.objective import f1_of
 from ruleedit.retrain.report import subgroups
 from ruleedit.rules import value_text
 from ruleedit.schema import Schema
-from ruleedit.sums import Counts, added, counted, total
 from ruleedit.surrogate.fidelity import wilson
+from ruleedit.tables.sums import Counts, added, counted, total
 
 #: Where nobody gave a confidence, labels contradict a rule once most of them surely say something else.
 CONFIDENCE = 0.5

@@ -297,7 +297,7 @@ def _covers(boxes: Sequence[Box]) -> Iterable[tuple[int, int]]:
     # Here, so that reading and editing a rule file of usual size needs no numpy.
     import numpy as np
 
-    from ruleedit.meeting import containing
+    from ruleedit.conflicts.meeting import containing
 
     inside = np.tril(containing(boxes), -1)
     for place in np.flatnonzero(inside.any(axis=1)).tolist():

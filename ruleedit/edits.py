@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
+from ruleedit.conflicts.settling import resolve
 from ruleedit.drafts import Draft, check_default
 from ruleedit.errors import EditRefused, RuleTextError, did_you_mean
 from ruleedit.regions import Box, box_clauses, check_clause, check_rule, rule_box
 from ruleedit.rules import STRATEGIES, Clause, Outcome, Rule, RuleSet
-from ruleedit.settling import resolve
 from ruleedit.text import Reader
 
 Asserts: TypeAlias = Literal["whole", "change"]

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from ruleedit.conflicts import Conflicts
+from ruleedit.conflicts.meeting import containing, meeting
 from ruleedit.drafts import Draft
 from ruleedit.errors import TooComplex
 from ruleedit.matching import Matrix, region_mask
-from ruleedit.meeting import containing, meeting
 from ruleedit.regions import Box, NumberSet, Part, Region, TextSet, box_text, rule_box
 from ruleedit.rules import Rule
 from ruleedit.schema import Schema

@@ -18,10 +18,10 @@ from ruleedit.evidence import Evidence, evenly
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.graft import graft
 from ruleedit.graft import prove as prove_graft
-from ruleedit.groups import Grouping
 from ruleedit.labelled import Labelled, LabelledInMemory, held_out
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Model, TableModel
+from ruleedit.models.training import stratified_quarter
 from ruleedit.overlay import Moves, moves
 from ruleedit.prove import prove as prove_rules
 from ruleedit.release import MODES, Mode, Release
@@ -29,7 +29,7 @@ from ruleedit.retrain import Checkpoints, Point, Task, retrain_rows
 from ruleedit.retrain.course import MOST_KNOWN
 from ruleedit.retrain.report import Answers as Compared
 from ruleedit.retrain.report import Changes, changes, effect_of, subgroups
-from ruleedit.training import stratified_quarter
+from ruleedit.tables.groups import Grouping
 
 #: Called with the steps done, all of them, and what there is to say so far.
 Progress: TypeAlias = Callable[[int, int, object], None]
@@ -360,7 +360,7 @@ def _over_all(parts: Sequence[Mapping[str, Any]], name: str) -> float | None:
 def with_plain_retraining(release: Release, rows: Matrix, truth: Indices, *, seed: int = 0) -> Release:
     """The release with, in its report, what a plain retraining changes where nothing is asked: one training more.
 
-    The model before the edits is trained anew, as `ruleedit.training.train` does, on a 95% sample
+    The model before the edits is trained anew, as `ruleedit.models.training.train` does, on a 95% sample
     of the rows that the report isn't about, with their true answers and without the edits. The
     share of the decisions outside that this alone changes stands beside the release's own as
     ``outside.retraining_flips``; None where there is no row outside, or no rule asks anything.

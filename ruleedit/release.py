@@ -26,10 +26,10 @@ from ruleedit.feedback import Feedback, feedback
 from ruleedit.files import read_bytes, read_json, read_text
 from ruleedit.formats import canonical
 from ruleedit.matching import Indices, Matrix, decide, decider, outcome_codes, outcome_table
-from ruleedit.modelfolder import load as load_model
-from ruleedit.modelfolder import model_files, write_folder
 from ruleedit.models import TableModel, outcomes
 from ruleedit.models import outcome_codes as greatest
+from ruleedit.models.folder import load as load_model
+from ruleedit.models.folder import model_files, write_folder
 from ruleedit.overlay import BY, BY_GRAFT, BY_MODEL, BY_RETRAINED, BY_RULES, Answers, Mover, overlay
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema, content_hash

@@ -9,20 +9,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ruleedit.bits import Masks, count
 from ruleedit.conflicts import Conflict
+from ruleedit.conflicts.settling import resolve
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit, read_weights
 from ruleedit.errors import Refused, RuleTextError, SettlementRefused
 from ruleedit.ground import Ground, carried_over, ground_of, standings
+from ruleedit.impact.bits import Masks, count
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes, split_points
+from ruleedit.models.training import stratified_quarter
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Schema
-from ruleedit.settling import resolve
 from ruleedit.surrogate import DEFAULT_METHOD, Extraction, extract
 from ruleedit.text import parse_outcome
-from ruleedit.training import stratified_quarter
 
 Progress: TypeAlias = Callable[[int, int], None]
 

@@ -17,8 +17,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 from ruleedit.errors import RuleEditError
-from service import demo, problems
-from service.access import Access
+from service import demo
 from service.api import (
     audit,
     datasets,
@@ -46,15 +45,16 @@ from service.api.bodies import (
     PredictionsBody,
 )
 from service.api.examples import illustrate
-from service.gate import Gate
+from service.auth.access import Access
+from service.auth.sessions import Sessions
+from service.auth.tokens import Tokens
+from service.gate import Gate, problems
+from service.gate.problems import Problem
 from service.jobs import Watch
-from service.metrics import Metrics
-from service.problems import Problem
-from service.sessions import Sessions
 from service.settings import Settings
 from service.store.repository import now, random_id
 from service.store.seam import Storage, real_storage
-from service.tokens import Tokens
+from service.telemetry.metrics import Metrics
 from service.workspace import Workspace
 
 log = logging.getLogger(__name__)

@@ -51,7 +51,7 @@ def serve(
     RULEEDIT_... variables give the other settings; --settings lists them.
     """
     if list_settings:
-        from service.settingspage import settings_page
+        from service.settings.page import settings_page
 
         print(settings_page(), end="")
         return

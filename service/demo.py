@@ -7,7 +7,7 @@ import logging
 
 from ruleedit.datasets import loans
 from ruleedit.errors import Cancelled, RuleEditError
-from ruleedit.groups import Fairness, Grouping
+from ruleedit.tables.groups import Fairness, Grouping
 from service.errors import NothingActive
 from service.jobs import Watch
 from service.people import SERVICE

@@ -39,7 +39,7 @@
         ├── QueueFull                   queue-full
         └── NotReady                    not-ready
 
-`service.problems` says which status each of them answers with.
+`service.gate.problems` says which status each of them answers with.
 """
 
 from __future__ import annotations

@@ -9,15 +9,15 @@ import socket
 import uvicorn
 
 from ruleedit.errors import Refused
-from service import logs
 from service.app import create_app
-from service.connections import connecting
-from service.heads import Heads
-from service.lines import Writer
+from service.audit.heads import Heads
+from service.auth.tokens import check_keys
+from service.gate.connections import connecting
 from service.settings import Settings, check_host, is_loopback
 from service.store.files import Claim
 from service.store.repository import Repository
-from service.tokens import check_keys
+from service.telemetry import logs
+from service.telemetry.lines import Writer
 
 #: Seconds that requests in flight have when the service is stopped.
 GRACE = 10

@@ -16,17 +16,18 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ruleedit import modelfolder, release, tables
-from ruleedit.batches import Piece, pieces
+from ruleedit import release, tables
 from ruleedit.drafts import Draft
 from ruleedit.formats import canonical
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import TableModel, outcome_codes
+from ruleedit.models import folder as modelfolder
 from ruleedit.release import Release
 from ruleedit.schema import Schema
 from ruleedit.tables import encode, target_codes
-from service.drift import Reference
+from ruleedit.tables.batches import Piece, pieces
 from service.errors import UnknownDataset, UnknownModel, UnknownRelease
+from service.scoring.drift import Reference
 from service.store.files import Files
 from service.store.records import Dataset, ModelRecord, ReleaseRecord
 from service.store.repository import Repository

@@ -8,9 +8,9 @@ from typing import Any
 from ruleedit.conflicts import open_conflicts
 from ruleedit.drafts import Draft, rule_json, settlement_json
 from ruleedit.formats import canonical
-from ruleedit.groups import Fairness
 from ruleedit.rules import RuleSet
 from ruleedit.surrogate import Extraction
+from ruleedit.tables.groups import Fairness
 from service.store.records import Dataset, JobRecord, KeyRecord, ModelRecord, ReleaseRecord, RuleSetRecord
 
 

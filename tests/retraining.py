@@ -11,12 +11,12 @@ from ruleedit.datasets import loans
 from ruleedit.feedback import Feedback, feedback
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Background, Model, TableModel
+from ruleedit.models.training import stratified_quarter
 from ruleedit.retrain import Trainer, lightgbm_trainer
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode, infer_schema, target_codes
 from ruleedit.text import parse_rule
-from ruleedit.training import stratified_quarter
 
 #: Everything that a schema can say, in one small one.
 MIXED = Schema(

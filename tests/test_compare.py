@@ -17,12 +17,12 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Refused
 from ruleedit.matching import decide
+from ruleedit.models.training import stratified_quarter, train
 from ruleedit.release import Release, RuleAnswers, load_answering
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode, infer_schema, target_codes
 from ruleedit.text import parse_rule
-from ruleedit.training import stratified_quarter, train
 from tests import strategies
 from tests.asked import said
 from tests.commandline import Shop, answer, done, refused

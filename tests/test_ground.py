@@ -17,7 +17,7 @@ from ruleedit.feedback import feedback
 from ruleedit.formats import canonical
 from ruleedit.ground import HONOURED, Carried, carried_over, ground_of, standings
 from ruleedit.matching import Indices, Matrix, box_mask
-from ruleedit.modelfolder import load
+from ruleedit.models.folder import load
 from ruleedit.regions import rule_box
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema

@@ -16,8 +16,8 @@ from ruleedit.errors import Cancelled, ConflictsOpen, Refused, TargetError
 from ruleedit.formats import canonical
 from ruleedit.inforce import NOTHING_ASKED, brief, put_in_force, with_plain_retraining
 from ruleedit.matching import Indices, Matrix
-from ruleedit.modelfolder import load
 from ruleedit.models import TableModel
+from ruleedit.models.folder import load
 from ruleedit.overlay import BY_GRAFT, BY_OVERLAY
 from ruleedit.prove import prove
 from ruleedit.release import Release

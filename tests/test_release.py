@@ -13,7 +13,7 @@ import pytest
 from ruleedit.edits import edit
 from ruleedit.errors import FileRefused, ModelFileRefused
 from ruleedit.formats import canonical
-from ruleedit.modelfolder import load as load_model
+from ruleedit.models.folder import load as load_model
 from ruleedit.release import MARKER, RULES, Release, RuleAnswers, load, load_answering, prediction_table, save
 from ruleedit.tables import encode, read
 from tests.commandline import Shop

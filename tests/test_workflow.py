@@ -15,8 +15,8 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Cancelled, Refused, RuleTextError, SettlementRefused, UnknownRule
 from ruleedit.formats import canonical
-from ruleedit.modelfolder import load
 from ruleedit.models import TableModel
+from ruleedit.models.folder import load
 from ruleedit.rules import Outcome
 from ruleedit.surrogate.fidelity import fidelity
 from ruleedit.tables import encode, read

@@ -22,7 +22,7 @@ from ruleedit.errors import Refused
 from ruleedit.evidence import Evidence, table_csv
 from ruleedit.formats import EXPORTS, canonical, export
 from ruleedit.formats.sql import DIALECTS
-from ruleedit.modelfolder import model_files
+from ruleedit.models.folder import model_files
 from ruleedit.release import Release
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema

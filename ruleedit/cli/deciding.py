@@ -82,7 +82,7 @@ def apply(
 
     from ruleedit.formats import canonical
     from ruleedit.inforce import beside_plain_retraining, put_table_in_force
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.release import save
     from ruleedit.retrain import CheckpointFolder
 
@@ -122,9 +122,9 @@ def _labelled(schema: Schema, data: Path, over: Over | None, *, strict: bool) ->
 
         frame = read(data)
         return LabelledInMemory(encode_table(frame, schema), target_or_none(frame, schema, strict=strict))
-    from ruleedit.batches import pieces
     from ruleedit.scale.cluster import here
     from ruleedit.scale.labelled import LabelledPieces, client_of
+    from ruleedit.tables.batches import pieces
 
     over = over or here
     return LabelledPieces(pieces(data), schema, over=over, client=client_of(over), strict=strict)
@@ -141,9 +141,9 @@ def predict(
 
     OUT is a CSV, or Parquet where its name ends in .parquet; with --dask a folder of Parquet files.
     """
-    from ruleedit.batches import pieces
     from ruleedit.release import load_answering
     from ruleedit.scale.scoring import write_decisions, write_parts
+    from ruleedit.tables.batches import pieces
 
     found, where = load_answering(answering), pieces(data)
     if dask is None:
@@ -165,7 +165,7 @@ def encode(folder: Folder, data: Table, out: Out, as_json: Json = False) -> None
     import pandas as pd
 
     from ruleedit.files import write_text
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.tables import encode as encode_table
     from ruleedit.tables import read
 

@@ -32,9 +32,9 @@ def demo(out: Folder = Path("ruleedit-demo"), seed: Seed = 0) -> None:
     """The whole loop on built-in data, in under a minute: a lending policy moves an age limit from 30 to 26."""
     from ruleedit.datasets import loans
     from ruleedit.files import write_text
-    from ruleedit.modelfolder import save
+    from ruleedit.models.folder import save
+    from ruleedit.models.training import train
     from ruleedit.tables import encode, infer_schema, read
-    from ruleedit.training import train
 
     csv = out / "loans.csv"
     _step("A table of loan applications, decided under the old policy", "")

@@ -15,11 +15,11 @@ from ruleedit.errors import RuleTextError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from ruleedit.batches import Batch, Piece
     from ruleedit.drafts import Draft
     from ruleedit.feedback import Feedback
     from ruleedit.impact import Impact
     from ruleedit.scale.measuring import Measured, Meter
+    from ruleedit.tables.batches import Batch, Piece
 
 RuleFile = Annotated[Path, typer.Argument(metavar="RULES.json", help="A rule file.")]
 AnySize = Annotated[
@@ -77,10 +77,10 @@ def impact(
     as_json: Json = False,
 ) -> None:
     """What the hard overlay would change, for whom, and what the data say against it."""
-    from ruleedit.batches import pieces
     from ruleedit.formats import canonical
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.scale.measuring import Meter
+    from ruleedit.tables.batches import pieces
 
     meter, where = Meter(load(folder), canonical.read(rules)), pieces(data)
     if rows_out is not None:
@@ -159,8 +159,8 @@ def conflicts(
     counts: Sequence[int | None] = [None] * len(found)
     about: Sequence[int | None] = [None] * len(noticed)
     if data is not None:
-        from ruleedit.batches import pieces
         from ruleedit.scale.measuring import rows_in
+        from ruleedit.tables.batches import pieces
 
         with workers(dask) as over:
             counts, about = rows_in(found, noticed, draft, pieces(data), over)

@@ -67,7 +67,7 @@ def import_rules(
 
 def _schema(path: Path | None) -> Schema:
     from ruleedit.files import read_json, read_text
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.schema import Schema
 
     assert path is not None

@@ -60,9 +60,9 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Train a LightGBM model on a table, with a quarter of the rows held out."""
-    from ruleedit.modelfolder import save
+    from ruleedit.models.folder import save
+    from ruleedit.models.training import train as train_model
     from ruleedit.tables import infer_schema, read
-    from ruleedit.training import train as train_model
 
     given = _read_schema(schema_file)
     if given is not None and given.target != target:
@@ -84,10 +84,10 @@ def _train_by_dask(
     data: Path, address: str, target: str, given: Schema | None, out: Path, options: dict[str, Any], as_json: bool
 ) -> None:
     """Train on a table of any size by a cluster's workers."""
-    from ruleedit.batches import pieces
-    from ruleedit.modelfolder import save
+    from ruleedit.models.folder import save
     from ruleedit.scale.cluster import Spread, cluster
     from ruleedit.scale.training import held_out_figures, infer_table_schema, train_table
+    from ruleedit.tables.batches import pieces
 
     where = pieces(data)
     with cluster(address) as client, watching("training", as_json) as watch:
@@ -110,9 +110,9 @@ def adopt(
     as_json: Json = False,
 ) -> None:
     """Take somebody's own LightGBM model, checked before it is loaded."""
-    from ruleedit.adoption import adopt as adopt_model
     from ruleedit.files import read_text
-    from ruleedit.modelfolder import save
+    from ruleedit.models.adoption import adopt as adopt_model
+    from ruleedit.models.folder import save
     from ruleedit.tables import read
 
     frame = read(data)
@@ -138,7 +138,7 @@ def schema(
 ) -> None:
     """Show a model's schema; as JSON it can be corrected and given to train."""
     from ruleedit.formats import canonical
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
 
     if rules == (folder is not None):
         raise FileRefused("schema takes either a model's folder or --rules")
@@ -189,7 +189,7 @@ def extract(
 ) -> None:
     """Summarise a model in a few rules; a folder of Parquet files of any size is gone through in pieces."""
     from ruleedit.formats import canonical
-    from ruleedit.modelfolder import load
+    from ruleedit.models.folder import load
     from ruleedit.surrogate import DEFAULT_METHOD
     from ruleedit.workflow import prepare
 
@@ -241,8 +241,8 @@ def _extract_pieces(
     model: TableModel, data: Path, dask: str | None, options: dict[str, Any]
 ) -> tuple[Draft, Extraction, float]:
     """Extract from a table of any size, here or by a cluster's workers; with the seconds that it took."""
-    from ruleedit.batches import pieces
     from ruleedit.scale.extraction import extract_table
+    from ruleedit.tables.batches import pieces
 
     with workers(dask) as over:
         began = time.perf_counter()

@@ -48,8 +48,8 @@ def show(
 
 
 def _counts(draft: Draft, data: Path) -> dict[str, int]:
-    from ruleedit.batches import pieces
     from ruleedit.scale.counting import rule_counts
+    from ruleedit.tables.batches import pieces
 
     return {one.rule: one.rows for one in rule_counts(draft, pieces(data))}
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from ruleedit.errors import Refused
-from ruleedit.modelfile import ModelFile, check_classifier
+from ruleedit.models.file import ModelFile, check_classifier
 
 #: exp(-746) is 0 and exp(710) is infinite in doubles: so far apart, logistic function and softmax give exactly 0 and 1.
 MARGIN = 750.0

@@ -18,8 +18,8 @@ from ruleedit.graft.boxes import MOST_BOXES, exact_boxes
 from ruleedit.graft.force import check_graftable, least_force
 from ruleedit.graft.text import cut
 from ruleedit.graft.trees import FileNumbers
-from ruleedit.modelfile import Tree
 from ruleedit.models import TableModel
+from ruleedit.models.file import Tree
 from ruleedit.regions import Box, NumberSet, Region, TextSet, ValueSet, box_text
 from ruleedit.regions import before as value_before
 from ruleedit.rules import ZERO

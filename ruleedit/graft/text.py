@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ruleedit.modelfile import ModelFile
+from ruleedit.models.file import ModelFile
 
 _SIZES = re.compile(rb"(?<=\ntree_sizes=)[0-9 ]*(?=\n)")
 

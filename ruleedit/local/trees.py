@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from ruleedit.local.change import costs
 from ruleedit.matching import Mask, Matrix
-from ruleedit.modelfile import Tree
 from ruleedit.models import TableModel
+from ruleedit.models.file import Tree
 from ruleedit.regions import after, before
 from ruleedit.rules import ZERO
 from ruleedit.schema import Feature

@@ -26,8 +26,8 @@ from ruleedit.feedback import Feedback
 from ruleedit.graft.force import slope
 from ruleedit.graft.trees import FileNumbers
 from ruleedit.matching import Indices, Matrix
-from ruleedit.modelfile import check_classifier
 from ruleedit.models import TableModel, outcomes
+from ruleedit.models.file import check_classifier
 from ruleedit.prove.cells import CannotTranslateError, FeatureCells, box_cells, row_of
 from ruleedit.prove.trees import Translation
 from ruleedit.regions import Box

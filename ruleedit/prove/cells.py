@@ -17,7 +17,7 @@ import numpy as np
 
 from ruleedit.graft.trees import FileNumbers
 from ruleedit.matching import Indices, Matrix, set_mask
-from ruleedit.modelfile import Tree
+from ruleedit.models.file import Tree
 from ruleedit.regions import Box, NumberSet, after, before
 from ruleedit.rules import ZERO
 from ruleedit.schema import Feature

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ruleedit.matching import Indices
-from ruleedit.modelfile import Tree
+from ruleedit.models.file import Tree
 from ruleedit.prove.cells import CannotTranslateError, FeatureCells, goes_left
 
 #: Past so many leaves a search says nothing in any reasonable time, and the translation itself takes long.

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ruleedit.errors import ModelFileRefused
 from ruleedit.files import write_text
-from ruleedit.modelfile import read_model
+from ruleedit.models.file import read_model
 
 
 class Checkpoints(Protocol):

@@ -23,8 +23,8 @@ from ruleedit.graft.force import slope
 from ruleedit.graft.text import cut_text, with_trees
 from ruleedit.graft.trees import threshold
 from ruleedit.matching import Matrix
-from ruleedit.modelfile import check_classifier
 from ruleedit.models import Reals, TableModel
+from ruleedit.models.file import check_classifier
 from ruleedit.retrain.contrast import Edges
 from ruleedit.retrain.pulls import LEAST_CURVATURE, probabilities
 from ruleedit.schema import Schema

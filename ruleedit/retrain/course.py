@@ -31,13 +31,13 @@ from ruleedit.errors import Cancelled, NoRows
 from ruleedit.feedback import asked_outcomes
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import Model, TableModel, outcomes
+from ruleedit.models.training import stratified_quarter
 from ruleedit.retrain.checkpoints import training_key
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.modify import modified
 from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
 from ruleedit.retrain.population import MOST_BASES, Population, nearby, population
 from ruleedit.retrain.task import Point, Retrained, Stopped, Synthetic, Task
-from ruleedit.training import stratified_quarter
 
 #: A rule with fewer validation rows than this is measured on probe rows too: one row more or less
 #: would move its agreement by more than 5 points.

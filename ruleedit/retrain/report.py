@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ruleedit.feedback import Feedback
-from ruleedit.groups import Grouping
 from ruleedit.matching import Indices, Mask, Matrix, outcome_table
 from ruleedit.models import Model, Reals, outcome_codes
 from ruleedit.retrain.objective import f1_of
 from ruleedit.schema import Schema
-from ruleedit.sums import PARTS, Counts, added, counted, in_parts
+from ruleedit.tables.groups import Grouping
+from ruleedit.tables.sums import PARTS, Counts, added, counted, in_parts
 
 #: A text feature with more values makes groups too small to say anything about.
 FEW_VALUES = 12

@@ -10,17 +10,17 @@ import numpy as np
 
 from ruleedit.matching import Indices, Matrix
 from ruleedit.models import InMemoryModel, Model, TableModel
+from ruleedit.models.training import boost
 from ruleedit.retrain.rows import Trainer
 from ruleedit.schema import Schema
 from ruleedit.tables import decode
-from ruleedit.training import boost
 
 
 def lightgbm_trainer(model: TableModel, *, trees: int = 100) -> Trainer:
     """A trainer that makes LightGBM models in the place of ``model``.
 
     They keep its schema, thresholds, background, seed and held-out rows, and train as
-    `ruleedit.training.train` does. What replaces an adopted model expects the same numbers for
+    `ruleedit.models.training.train` does. What replaces an adopted model expects the same numbers for
     categories as its file did, so neither schema nor callers need to change.
     """
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
-from ruleedit.batches import Piece
 from ruleedit.drafts import Draft
 from ruleedit.errors import MissingColumns, Refused, TableError, did_you_mean
 from ruleedit.formats import sql
 from ruleedit.formats.conditions import ordered, used_features
 from ruleedit.rules import ZERO, number_text
 from ruleedit.schema import Feature
+from ruleedit.tables.batches import Piece
 
 if TYPE_CHECKING:
     import duckdb

@@ -18,11 +18,11 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.batches import Piece, columns_of
 from ruleedit.drafts import Draft
 from ruleedit.errors import ExtractionFailed
 from ruleedit.matching import Indices, Mask, Matrix
 from ruleedit.models import TableModel, split_points
+from ruleedit.models.training import stratified_quarter
 from ruleedit.regions import Box, clause_cost
 from ruleedit.rules import RuleSet
 from ruleedit.scale.cluster import Over, here
@@ -37,7 +37,7 @@ from ruleedit.surrogate.search import search_rows
 from ruleedit.surrogate.task import Splits, Task
 from ruleedit.surrogate.unexplained import Missed, missed, region_rows, unexplained_of, wrong_regions
 from ruleedit.tables import encode_column, fingerprint_of
-from ruleedit.training import stratified_quarter
+from ruleedit.tables.batches import Piece, columns_of
 
 #: Called with the passes over the table done, and all of them.
 Progress: TypeAlias = Callable[[int, int], None]

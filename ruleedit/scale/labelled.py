@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ruleedit.batches import Piece, columns_of
 from ruleedit.errors import TargetError
 from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Mask, Matrix
@@ -30,6 +29,7 @@ from ruleedit.scale.extraction import Codes, fingerprint_of_table
 from ruleedit.scale.training import Examples, boosted_by, boosted_here
 from ruleedit.schema import Schema
 from ruleedit.tables import target_codes
+from ruleedit.tables.batches import Piece, columns_of
 
 if TYPE_CHECKING:
     from distributed import Client

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from operator import add
 
-from ruleedit.batches import Batch, Piece, columns_of
 from ruleedit.conflicts import Conflict, Conflicts
 from ruleedit.doubts import Doubt, Seen, doubts_of, seen
 from ruleedit.drafts import Draft
@@ -17,7 +16,8 @@ from ruleedit.impact import Impact, Tally, impact
 from ruleedit.models import TableModel
 from ruleedit.scale.cluster import Over, here
 from ruleedit.schema import Schema
-from ruleedit.sums import Counts, added
+from ruleedit.tables.batches import Batch, Piece, columns_of
+from ruleedit.tables.sums import Counts, added
 from ruleedit.workflow import check_same_schema, conflict_rows
 
 

@@ -17,13 +17,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ruleedit.batches import Piece, columns_of
 from ruleedit.errors import FileRefused
 from ruleedit.files import replacing
 from ruleedit.release import Answering, prediction_table
 from ruleedit.scale.cluster import Over, here
-from ruleedit.sums import added
 from ruleedit.tables import PARQUET, encode
+from ruleedit.tables.batches import Piece, columns_of
+from ruleedit.tables.sums import added
 
 if TYPE_CHECKING:
     import dask.dataframe

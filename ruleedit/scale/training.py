@@ -1,4 +1,4 @@
-"""Training by a Dask cluster: `ruleedit.training` of a table that is never here whole, through ``lightgbm.dask``.
+"""Training by a Dask cluster: `ruleedit.models.training` of a table never here whole, through ``lightgbm.dask``.
 
 Schema, hold-out, background and fingerprint are those that one machine makes of the table, so the model's folder is
 like any other. The trees aren't: each worker's bins come from its own rows, and which rows are whose is for the
@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ruleedit.batches import Piece, columns_of
 from ruleedit.errors import RuleEditError, TargetError, TrainingFailed
 from ruleedit.matching import Indices, Mask, Matrix
 from ruleedit.models import (
@@ -34,11 +33,12 @@ from ruleedit.models import (
     metrics_of,
     read_thresholds,
 )
+from ruleedit.models.training import boost_data, check_classes, file_names, parameters, stratified_quarter
 from ruleedit.scale.cluster import RETRIES, Over, Spread
 from ruleedit.scale.extraction import Codes, fingerprint_of_table
 from ruleedit.schema import Schema
 from ruleedit.tables import encode_column, infer_schema, target_codes
-from ruleedit.training import boost_data, check_classes, file_names, parameters, stratified_quarter
+from ruleedit.tables.batches import Piece, columns_of
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -78,9 +78,9 @@ def train_table(
     trees: int = 100,
     progress: Progress | None = None,
 ) -> TableModel:
-    """`ruleedit.training.train` of a table in pieces, by a cluster's workers.
+    """`ruleedit.models.training.train` of a table in pieces, by a cluster's workers.
 
-    A worker that is lost on the way begins the trees again, without it. Raises as `ruleedit.training.train` does.
+    A worker that is lost on the way begins the trees again, without it. Raises as that does.
     """
     over = Spread(client)
     schema = dataclasses.replace(schema, features=tuple(dataclasses.replace(f, codes=()) for f in schema.features))
@@ -151,7 +151,7 @@ def boosted(
     seed: int,
     trees: int,
 ) -> str:
-    """`ruleedit.training.boost` on the rows that ``training`` marks, by the workers: the model's text."""
+    """`ruleedit.models.training.boost` on the rows that ``training`` marks, by the workers: the model's text."""
     starts = np.cumsum([0, *map(len, codes)])
     parts = [
         (piece, answers[mask], mask)
@@ -163,7 +163,7 @@ def boosted(
 
 
 def boosted_by(client: Client, examples: Examples, *, seed: int, trees: int) -> str:
-    """`ruleedit.training.boost` on examples, by the workers: the model's text."""
+    """`ruleedit.models.training.boost` on examples, by the workers: the model's text."""
     given = parameters(examples.schema, seed)
     # The name that LightGBM's scikit-learn interface, which Dask's is made of, gives a default of its own.
     given["min_child_samples"] = given.pop("min_data_in_leaf")
@@ -175,7 +175,7 @@ def boosted_by(client: Client, examples: Examples, *, seed: int, trees: int) -> 
 
 
 def boosted_here(examples: Examples, *, seed: int, trees: int) -> str:
-    """`ruleedit.training.boost` on examples in this process, which holds them as LightGBM's bins: a byte a cell.
+    """`ruleedit.models.training.boost` on examples in this process, which holds them as LightGBM's bins: a byte a cell.
 
     Up to 200,000 rows the bytes are those of `boost`. Of more LightGBM draws those that its bins are made from, and
     draws others where it reads them one after another.

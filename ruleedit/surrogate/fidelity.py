@@ -13,7 +13,7 @@ from ruleedit.matching import Indices, Matrix, box_mask, decide, outcome_codes
 from ruleedit.regions import rule_box
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
-from ruleedit.sums import Counts, added, counted
+from ruleedit.tables.sums import Counts, added, counted
 
 #: The ends of a 95% interval.
 Interval: TypeAlias = tuple[float, float]

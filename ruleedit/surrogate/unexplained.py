@@ -18,12 +18,12 @@ from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_c
 from ruleedit.regions import Box, box_text
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
-from ruleedit.sums import Counts, added, counted, total
 from ruleedit.surrogate.binarise import Bins, Floats, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.fidelity import Interval, wilson
 from ruleedit.surrogate.lists import Draft
 from ruleedit.surrogate.task import Splits, Task
+from ruleedit.tables.sums import Counts, added, counted, total
 
 #: So many regions at most, of so many clauses each: more would not be read.
 MOST_REGIONS, MOST_CLAUSES = 3, 3

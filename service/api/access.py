@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from service.access import ANYBODY, KNOWN
+from service.auth.access import ANYBODY, KNOWN
 from service.people import Role
 
 _READ: frozenset[Role] = frozenset({"viewer", "analyst", "approver", "auditor"})

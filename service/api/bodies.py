@@ -8,9 +8,9 @@ from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from ruleedit.groups import FOUR_FIFTHS, MOST_CUTS
+from ruleedit.models.training import LARGEST_SEED
 from ruleedit.surrogate.stability import MOST_EXTRACTIONS
-from ruleedit.training import LARGEST_SEED
+from ruleedit.tables.groups import FOUR_FIFTHS, MOST_CUTS
 from service.people import Role
 from service.store.records import Reason as Why
 

@@ -9,9 +9,9 @@ from fastapi import Depends, File, Header, Query, Request, Response, UploadFile
 from fastapi.concurrency import run_in_threadpool
 
 from service.errors import MediaRefused, PreconditionNeeded, RequestInvalid, TooLarge
+from service.gate.problems import MEDIA
 from service.once import KEY
 from service.people import Person
-from service.problems import MEDIA
 from service.scoring import Answered
 from service.workspace import Page, Workspace
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from service import tensors
+from service.api import tensors
 from service.api.bodies import InferenceModel, InferenceReady, InferenceServer
 from service.api.common import Work, decided, inference_refuses
+from service.api.tensors import LENGTH
 from service.errors import MediaRefused, NothingActive
 from service.scoring import Serving
-from service.tensors import LENGTH
 from service.workspace import Workspace
 
 router = APIRouter(prefix="/v2", tags=["open inference"])

@@ -14,7 +14,7 @@ from starlette.datastructures import FormData, UploadFile
 from service.api.bodies import GroupsAsked, JobBody, ModelAsked, ModelBody, PageOf
 from service.api.common import LOCATION, ONCE, WRITE, Asking, By, Work, accepted, json_only, media_type, refuses
 from service.errors import RequestInvalid, TooDeep, TooLarge
-from service.limits import nested_deeper
+from service.gate.limits import nested_deeper
 from service.people import Person
 from service.workspace import Workspace
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse
 
-from service import metrics, pages
+from service.api import pages
 from service.api.bodies import Health
 from service.api.common import Work, refuses
+from service.telemetry import metrics
 from service.workspace import Page
 
 router = APIRouter(tags=["operation"])

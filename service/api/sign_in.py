@@ -9,10 +9,10 @@ from fastapi import APIRouter, Form, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from service.api.pages import page
+from service.auth.sessions import COOKIE, Sessions
 from service.errors import AccessRefused, CredentialRefused
 from service.gate import person_of
-from service.pages import page
-from service.sessions import COOKIE, Sessions
 
 router = APIRouter(include_in_schema=False)
 HEADERS = {

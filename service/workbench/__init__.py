@@ -15,8 +15,8 @@ from starlette.routing import Match, Mount
 from starlette.types import Scope
 
 from ruleedit.errors import RuleEditError
+from service.auth.sessions import is_page
 from service.errors import UnknownRuleSet
-from service.sessions import is_page
 from service.settings import Settings
 from service.workbench import audit, boundary, conflicts, export, history, inforce, sources, start, whatif
 from service.workbench.actor import Actor

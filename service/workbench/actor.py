@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from fastapi import FastAPI, Request
 
-from service.access import Access
 from service.api.access import TABLE
+from service.auth.access import Access
+from service.auth.keys import MARK, Keys
+from service.auth.sessions import COOKIE, Sessions
+from service.auth.tokens import Tokens
 from service.errors import CredentialNeeded, RoleMissing
-from service.keys import MARK, Keys
 from service.people import Person
-from service.sessions import COOKIE, Sessions
 from service.settings import Settings
-from service.tokens import Tokens
 
 _ACCESS = Access(TABLE)
 

@@ -10,14 +10,14 @@ from nicegui import ui
 from ruleedit.drafts import Draft
 from ruleedit.errors import RuleEditError
 from ruleedit.rules import Rule
-from service.counterexamples import Answers
-from service.exclusions import Exclusion, exclusions
 from service.scoring import encode_records
 from service.store.records import Counterexample
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place
 from service.workbench.tags import Tag, button, drawn, link, outcome
+from service.workspace.counterexamples import Answers
+from service.workspace.exclusions import Exclusion, exclusions
 
 if TYPE_CHECKING:
     from service.workbench.rules import RulesPage

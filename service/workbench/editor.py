@@ -10,7 +10,6 @@ from nicegui import ui
 
 from ruleedit.rules import Clause, Operator, Rule, Scalar, name_text, number_text
 from ruleedit.schema import Feature
-from service.insight import FeatureFigures, Reach
 from service.workbench import words
 from service.workbench.completion import completions
 from service.workbench.frame import Place
@@ -18,6 +17,7 @@ from service.workbench.histogram import Histogram, legend, nice_step
 from service.workbench.tags import Field, Tag, bar, button, checkbox, choice, drawn
 from service.workbench.textbox import TextBox
 from service.workbench.wrong import Wrong, read_clause
+from service.workspace.insight import FeatureFigures, Reach
 
 NUMBER_OPERATORS: tuple[Operator, ...] = (
     ">", ">=", "<", "<=", "between", "=", "!=", "is missing", "is not missing",

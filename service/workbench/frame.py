@@ -13,11 +13,11 @@ from nicegui.events import KeyEventArguments
 
 from ruleedit.drafts import Draft
 from ruleedit.errors import RuleEditError
-from service.insight import Lens
 from service.store.records import ModelRecord, RuleSetRecord
 from service.workbench.actor import Actor
 from service.workbench.tags import Tag, button, link
 from service.workspace import Opened, Workspace
+from service.workspace.insight import Lens
 
 LOOK = (Path(__file__).parent / "look.css").read_text(encoding="utf-8")
 #: The pages of a rule set: group, name, what the address ends with.

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass, field
 
 from ruleedit.schema import Schema
-from service.insight import FeatureFigures
 from service.workbench import words
 from service.workbench.tags import Tag
+from service.workspace.insight import FeatureFigures
 
 WIDTH, HEIGHT = 400.0, 100.0
 #: A threshold nearer than this to an end of the axis, as a part of it, stands where the end's label would.

@@ -10,13 +10,13 @@ from nicegui import ui
 
 from ruleedit.drafts import Draft
 from ruleedit.feedback import feedback
-from ruleedit.groups import Behind, Fairness, Group, Grouping, behind, ratios
 from ruleedit.impact import impact
 from ruleedit.matching import Mask
-from service.insight import Effect, groupable
+from ruleedit.tables.groups import Behind, Fairness, Group, Grouping, behind, ratios
 from service.workbench import words
 from service.workbench.frame import Place
 from service.workbench.tags import Tag, bar, button, choice, drawn, empty, link, outcome
+from service.workspace.insight import Effect, groupable
 
 #: More warnings are read by nobody; the furthest behind comes first.
 MOST_WARNINGS = 3

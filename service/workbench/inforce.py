@@ -14,7 +14,6 @@ from ruleedit.drafts import Draft
 from ruleedit.errors import RuleEditError
 from ruleedit.inforce import brief
 from ruleedit.retrain import STRATEGIES
-from service.insight import Effect
 from service.workbench import words
 from service.workbench.course import Course
 from service.workbench.editor import reason_field
@@ -22,6 +21,7 @@ from service.workbench.frame import Place, framed
 from service.workbench.start import watched
 from service.workbench.tags import Field, Tag, button, choice, empty, link, table
 from service.workspace import PILOT_ROWS, Page
+from service.workspace.insight import Effect
 
 MAKE, PILOT = "POST /v1/releases", "POST /v1/rulesets/{ruleset}/pilots"
 #: The modes whose effect nobody knows before they are tried.

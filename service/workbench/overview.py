@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from ruleedit.drafts import Draft
-from service.insight import Decided
 from service.workbench import words
 from service.workbench.tags import Tag, button, outcome
+from service.workspace.insight import Decided
 
 #: A rule of a smaller share of all rows isn't drawn by itself: nobody could press it.
 LEAST_SHARE = 0.008

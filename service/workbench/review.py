@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from ruleedit.errors import RuleEditError
-from ruleedit.groups import Fairness
 from ruleedit.rules import number_text
 from ruleedit.schema import KINDS, Feature
+from ruleedit.tables.groups import Fairness
 from service.workbench import words
 from service.workbench.sensitive import Marks
 from service.workbench.tags import Field, Tag, button, checkbox, choice

@@ -15,7 +15,6 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import RuleEditError
 from ruleedit.rules import Clause, Rule
-from service.insight import Decided, Effect, Reach
 from service.workbench import overview, telling, words
 from service.workbench.acts import RuleAct
 from service.workbench.cards import Card, default
@@ -25,6 +24,7 @@ from service.workbench.editor import ClauseEditor
 from service.workbench.frame import EDIT, Place, focus_rule, framed
 from service.workbench.impact import Panel
 from service.workbench.tags import Field, Tag, button, choice, drawn, empty, outcome
+from service.workspace.insight import Decided, Effect, Reach
 
 #: So many rules are drawn at once; the others come on request, or by the search.
 AT_ONCE = 40

@@ -8,9 +8,9 @@ from typing import Any
 from nicegui import ui
 
 from ruleedit.errors import Refused, RuleEditError
-from ruleedit.groups import Fairness, Grouping
 from ruleedit.rules import number_text
 from ruleedit.schema import Feature
+from ruleedit.tables.groups import Fairness, Grouping
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place

@@ -17,13 +17,13 @@ from ruleedit.local.rules import by_rules
 from ruleedit.matching import Matrix, decide
 from ruleedit.rules import Rule, number_text
 from ruleedit.schema import Feature
-from service.counterexamples import as_record
 from service.scoring import encode_records
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place, framed
 from service.workbench.histogram import nice_step
 from service.workbench.tags import Field, Tag, bar, button, choice, link, outcome
+from service.workspace.counterexamples import as_record
 
 #: The route whose roles marking a counterexample needs.
 MARK = "POST /v1/rulesets/{ruleset}/counterexamples"

@@ -10,22 +10,19 @@ from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
 
-from ruleedit.groups import Grouping
 from ruleedit.rules import RuleSet
+from ruleedit.tables.groups import Grouping
 from service.audit import Audit
-from service.children import Children
-from service.counterexamples import Counterexamples
-from service.decisionlog import DecisionLog
+from service.audit.heads import Heads
+from service.auth.keys import REVOKED, Keys
 from service.errors import NotReady, UnknownKey
-from service.following import Following
-from service.heads import Heads
-from service.insight import Lens
 from service.jobs import Jobs, Watch
-from service.keys import REVOKED, Keys
+from service.jobs.children import Children
+from service.jobs.tasks import Tasks
 from service.once import Attempt, Once
 from service.people import Person, Role
-from service.schedule import Chore, Schedule, run
 from service.scoring import Scoring
+from service.scoring.log import DecisionLog
 from service.settings import Settings
 from service.shelf import Kept, Shelf
 from service.store.change import Record
@@ -38,13 +35,16 @@ from service.store.records import (
 )
 from service.store.repository import Repository, now, random_id
 from service.store.seam import Storage, real_storage
-from service.tasks import Tasks
-from service.trials import TRIED, Trials
 from service.views import (
     job_view,
     key_view,
 )
-from service.workflow import SWITCHES, Workflow
+from service.workspace.counterexamples import Counterexamples
+from service.workspace.following import Following
+from service.workspace.insight import Lens
+from service.workspace.schedule import Chore, Schedule, run
+from service.workspace.trials import TRIED, Trials
+from service.workspace.workflow import SWITCHES, Workflow
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any, BinaryIO
 
 from ruleedit.errors import TableError, TargetError, did_you_mean
-from ruleedit.groups import Fairness
-from ruleedit.review import review
 from ruleedit.schema import Feature, Schema
+from ruleedit.tables.groups import Fairness
+from ruleedit.tables.review import review
 from service.errors import UnknownDataset, UnknownModel
-from service.inspection import inspect_model, inspect_table
+from service.jobs.inspection import inspect_model, inspect_table
 from service.people import Person
 from service.store.records import (
     Dataset,
@@ -63,7 +63,7 @@ class Models(Desk):
         features: Sequence[Mapping[str, Any]] | None = None,
         missing_tokens: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """A schema of a data set before it is trained on; see `ruleedit.review.review`."""
+        """A schema of a data set before it is trained on; see `ruleedit.tables.review.review`."""
         return review(self._shelf.frame(dataset), target, features, missing_tokens).to_json()
 
     def train(

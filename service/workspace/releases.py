@@ -8,19 +8,19 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, BinaryIO
 
-from ruleedit.batches import Piece, pieces
 from ruleedit.bundle import Bundle, Choices, bundle, card
 from ruleedit.compare import compare
 from ruleedit.conflicts import refuse_open
 from ruleedit.errors import Refused, TableError
 from ruleedit.inforce import check_mode
 from ruleedit.retrain.report import subgroups
-from service.batch import check, decided_csv
+from ruleedit.tables.batches import Piece, pieces
+from service.audit.ledger import ChainLedger
 from service.errors import UnknownRelease
-from service.inspection import inspect_table
-from service.ledger import ChainLedger
+from service.jobs.inspection import inspect_table
 from service.people import Person
 from service.scoring import Serving
+from service.scoring.batch import check, decided_csv
 from service.shelf import truth_or_none
 from service.store.records import (
     ReleaseRecord,

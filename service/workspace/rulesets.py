@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ruleedit.calibration import Calibration
 from ruleedit.compare import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.decisions import row_warnings
@@ -21,18 +20,19 @@ from ruleedit.feedback import Feedback, feedback
 from ruleedit.findings import finding_rows, findings
 from ruleedit.formats import MEDIA_TYPES, canonical, export
 from ruleedit.formats.read import read_rules
-from ruleedit.groups import Fairness, behind, groups_json, parted
 from ruleedit.impact import Impact, impact
 from ruleedit.local import local_view
 from ruleedit.matching import outcome_table
 from ruleedit.models import TableModel
+from ruleedit.models.calibration import Calibration
 from ruleedit.release import Release
 from ruleedit.retrain.objective import macro_f1
 from ruleedit.schema import canonical_json
 from ruleedit.surrogate import METHODS
+from ruleedit.tables.groups import Fairness, behind, groups_json, parted
 from ruleedit.workflow import conflict_json, conflict_rows, read_outcome, resolve_conflicts
 from service.errors import Stale, UnknownModel, UnknownRuleSet
-from service.insight import Lens
+from service.jobs.tasks import versions
 from service.once import Attempt
 from service.people import Person
 from service.scoring import encode_records
@@ -45,7 +45,6 @@ from service.store.records import (
     RuleSetRecord,
     Why,
 )
-from service.tasks import versions
 from service.views import (
     diff_view,
     history_view,
@@ -53,6 +52,7 @@ from service.views import (
     ruleset_view,
 )
 from service.workspace.desk import Page
+from service.workspace.insight import Lens
 from service.workspace.models import Models
 
 #: What `If-Match: *` stands for: whatever revision is there.

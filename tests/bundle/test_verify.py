@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ruleedit.adoption import adopt
 from ruleedit.bundle import verify
 from ruleedit.bundle.contents import decided_json
 from ruleedit.bundle.effect import feedback_json
@@ -24,13 +23,14 @@ from ruleedit.chain import Event, erase, seal, verify_chain
 from ruleedit.conflicts import open_conflicts
 from ruleedit.feedback import feedback
 from ruleedit.formats import canonical
+from ruleedit.models.adoption import adopt
 from ruleedit.rules import Rule
 from ruleedit.tables import encode
 from ruleedit.text import parse_outcome
+from tests.graft.test_graft import model_of
+from tests.models.test_adoption import booster_of, paints
 from tests.reference import encoded
 from tests.strategies import Dice, make_draft, make_free_rule, make_rows, make_schema, make_small_rows
-from tests.test_adoption import booster_of, paints
-from tests.test_graft import model_of
 
 SOURCE = Path(verify.__file__)
 

@@ -9,14 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ruleedit.adoption import adopt
 from ruleedit.local.flips import least_flip
 from ruleedit.local.trees import Surroundings
 from ruleedit.matching import Matrix
 from ruleedit.models import TableModel, split_points
+from ruleedit.models.adoption import adopt
+from ruleedit.models.training import train
 from ruleedit.regions import after
 from ruleedit.tables import encode, infer_schema
-from ruleedit.training import train
 from tests.local.reference import distance, least_in_grid, within
 
 

@@ -12,8 +12,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ruleedit import batches
-from ruleedit.batches import pieces
 from ruleedit.conflicts import find_conflicts
 from ruleedit.doubts import doubts
 from ruleedit.errors import Refused
@@ -21,11 +19,12 @@ from ruleedit.feedback import feedback
 from ruleedit.findings import finding_rows, findings
 from ruleedit.formats import canonical
 from ruleedit.impact import impact
-from ruleedit.modelfolder import load
+from ruleedit.models.folder import load
 from ruleedit.release import load_answering, prediction_table
 from ruleedit.scale.measuring import Meter, rows_in
 from ruleedit.scale.scoring import Decided, write_decisions
-from ruleedit.tables import encode, read, target_codes
+from ruleedit.tables import batches, encode, read, target_codes
+from ruleedit.tables.batches import pieces
 from ruleedit.workflow import conflict_rows
 from tests.commandline import Shop, answer, done, refused, run
 
@@ -149,10 +148,10 @@ def test_rules_of_another_schema_are_refused(shop: Shop) -> None:
 
 PROGRAM = """
 import resource, sys
-from ruleedit import batches
-from ruleedit.batches import pieces
+from ruleedit.tables import batches
+from ruleedit.tables.batches import pieces
 from ruleedit.formats import canonical
-from ruleedit.modelfolder import load
+from ruleedit.models.folder import load
 from ruleedit.release import load_answering
 from ruleedit.scale.measuring import Meter
 from ruleedit.scale.scoring import write_decisions

@@ -9,17 +9,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ruleedit.batches import pieces
 from ruleedit.conflicts import find_conflicts
 from ruleedit.errors import FileRefused, Refused, ValueRefused
 from ruleedit.findings import findings
 from ruleedit.formats import canonical
-from ruleedit.modelfolder import load
+from ruleedit.models.folder import load
 from ruleedit.release import load_answering, prediction_table
 from ruleedit.scale.cluster import Spread, cluster, here
 from ruleedit.scale.measuring import Meter, rows_in
 from ruleedit.scale.scoring import predictions, write_decisions, write_parts
 from ruleedit.tables import encode, read
+from ruleedit.tables.batches import pieces
 from tests.commandline import Shop, answer, refused
 from tests.scale.clusters import Killing, in_files, spread
 

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ruleedit.batches import pieces
 from ruleedit.conflicts import effective
 from ruleedit.drafts import Draft
 from ruleedit.errors import MissingColumns, Refused, TableError
@@ -21,6 +20,7 @@ from ruleedit.rules import Outcome, RuleSet
 from ruleedit.scale.counting import RuleCount, rule_counts
 from ruleedit.schema import Feature, Schema
 from ruleedit.tables import encode, read
+from ruleedit.tables.batches import pieces
 from ruleedit.text import parse_rule
 from tests.commandline import Shop, answer, done, refused
 from tests.formats.samples import comparable

@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ruleedit import batches
-from ruleedit.batches import pieces
 from ruleedit.datasets import loans
 from ruleedit.errors import ExtractionFailed
 from ruleedit.formats import canonical
 from ruleedit.models import TableModel
+from ruleedit.models.training import train
 from ruleedit.scale import extraction
 from ruleedit.scale.extraction import extract_table
 from ruleedit.surrogate import binarise, search, unexplained
@@ -26,8 +25,8 @@ from ruleedit.surrogate.binarise import bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.fidelity import agreement, fidelity, fidelity_of
 from ruleedit.surrogate.parts import Glimpse, together
-from ruleedit.tables import encode, fingerprint, infer_schema
-from ruleedit.training import train
+from ruleedit.tables import batches, encode, fingerprint, infer_schema
+from ruleedit.tables.batches import pieces
 from ruleedit.workflow import extract_rules
 from tests.commandline import Shop, answer, refused, three_classes
 from tests.scale.clusters import Killing, Spread, in_files, spread

@@ -17,28 +17,27 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ruleedit import batches
-from ruleedit.batches import pieces
 from ruleedit.datasets import loans
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import Cancelled
 from ruleedit.feedback import feedback
 from ruleedit.formats import canonical
-from ruleedit.groups import Grouping
 from ruleedit.inforce import beside_plain_retraining, put_table_in_force
 from ruleedit.labelled import LabelledInMemory
-from ruleedit.modelfolder import load
 from ruleedit.models import TableModel, holdout_metrics
+from ruleedit.models.folder import load
+from ruleedit.models.training import train
 from ruleedit.release import MODES, Release, release_files
 from ruleedit.retrain import CheckpointFolder, course
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.scale import labelled
 from ruleedit.scale.cluster import Spread, cluster
 from ruleedit.scale.labelled import LabelledPieces, client_of
-from ruleedit.tables import encode, infer_schema, read, target_codes
+from ruleedit.tables import batches, encode, infer_schema, read, target_codes
+from ruleedit.tables.batches import pieces
+from ruleedit.tables.groups import Grouping
 from ruleedit.text import parse_rule
-from ruleedit.training import train
 from tests.commandline import Shop, answer, refused, three_classes
 from tests.scale.clusters import Killing, in_files, spread
 
@@ -251,11 +250,11 @@ def test_what_a_piece_lacks_is_refused_by_its_file(shop: Shop, tmp_path: Path) -
 
 PROGRAM = """
 import resource, sys
-from ruleedit import batches
-from ruleedit.batches import pieces
+from ruleedit.tables import batches
+from ruleedit.tables.batches import pieces
 from ruleedit.formats import canonical
 from ruleedit.inforce import put_table_in_force
-from ruleedit.modelfolder import load
+from ruleedit.models.folder import load
 from ruleedit.retrain import CheckpointFolder, course
 from ruleedit.scale.labelled import LabelledPieces
 batches.MOST_ROWS, course.MOST_KNOWN = 2_500, 2_000

@@ -13,12 +13,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ruleedit import batches
-from ruleedit.batches import pieces
 from ruleedit.datasets import loans
 from ruleedit.errors import TargetError, TrainingFailed
-from ruleedit.modelfolder import load, save
 from ruleedit.models import TableModel, holdout_metrics
+from ruleedit.models.folder import load, save
+from ruleedit.models.training import boost, train
 from ruleedit.scale import training
 from ruleedit.scale.cluster import Spread, here
 from ruleedit.scale.extraction import answer_table
@@ -31,8 +30,8 @@ from ruleedit.scale.training import (
     infer_table_schema,
     train_table,
 )
-from ruleedit.tables import encode, infer_schema, target_codes
-from ruleedit.training import boost, train
+from ruleedit.tables import batches, encode, infer_schema, target_codes
+from ruleedit.tables.batches import pieces
 from tests.commandline import answer, done, three_classes
 from tests.scale.clusters import in_files, spread
 

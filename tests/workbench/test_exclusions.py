@@ -11,8 +11,8 @@ from ruleedit.matching import box_mask
 from ruleedit.regions import rule_box
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
-from service.exclusions import OFFERED, exclusions
-from service.insight import Lens
+from service.workspace.exclusions import OFFERED, exclusions
+from service.workspace.insight import Lens
 
 SCHEMA = Schema(
     (

@@ -9,9 +9,9 @@ import pytest
 from nicegui import Client, ui
 
 from ruleedit.schema import Feature, Schema
-from service.insight import feature_figures
 from service.workbench.histogram import WIDTH, Histogram
 from service.workbench.tags import Tag
+from service.workspace.insight import feature_figures
 
 SCHEMA = Schema((Feature("age", "integer"),), target="ok", classes=("no", "yes"))
 ROWS = np.arange(100, dtype=float)[:, None]

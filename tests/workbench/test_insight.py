@@ -7,15 +7,15 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from ruleedit.calibration import Calibration
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
-from ruleedit.groups import Grouping, parted
 from ruleedit.matching import decide
+from ruleedit.models.calibration import Calibration
 from ruleedit.rules import Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
-from service.insight import Lens, feature_figures, groupable
+from ruleedit.tables.groups import Grouping, parted
 from service.workbench.histogram import nice_step
+from service.workspace.insight import Lens, feature_figures, groupable
 
 SCHEMA = Schema(
     (

@@ -9,8 +9,8 @@ from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.rules import MODEL, Clause, Outcome, Rule, RuleSet
 from ruleedit.schema import Feature, Schema
-from service.insight import Decided, Lens
 from service.workbench.overview import LEAST_SHARE, bars
+from service.workspace.insight import Decided, Lens
 
 SCHEMA = Schema((Feature("n", "integer", low=0.0, high=10_000.0),), target="ok", classes=("no", "yes", "maybe"))
 

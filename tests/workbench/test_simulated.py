@@ -24,9 +24,9 @@ from ruleedit.conflicts import open_conflicts
 from ruleedit.matching import region_mask
 from ruleedit.regions import Region, rule_box
 from service.app import create_app
-from service.counterexamples import as_record
 from service.people import Person
 from service.workspace import Page, Workspace
+from service.workspace.counterexamples import as_record
 from tests.serving import local
 
 ANA = Person("ana", frozenset({"analyst", "approver", "auditor"}), "local")

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.access import Access
 from service.api.access import PAGES, TABLE
+from service.auth.access import Access
 from service.gate import Gate
-from service.metrics import Metrics
+from service.telemetry.metrics import Metrics
 from tests.serving import local
 
 

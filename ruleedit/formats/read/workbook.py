@@ -16,8 +16,8 @@ from typing import Any
 from openpyxl import load_workbook
 from openpyxl.utils import get_column_letter
 
-from ruleedit.archives import unpacked
 from ruleedit.errors import FileRefused
+from ruleedit.formats.read.archives import unpacked
 from ruleedit.formats.read.assembling import MOST_RULES, Found
 from ruleedit.formats.read.decision_table import Cell, Table, read_table
 from ruleedit.formats.read.table import Grid, read_grid

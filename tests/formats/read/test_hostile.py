@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ruleedit.archives import MOST_FILES, unpacked
 from ruleedit.errors import FileRefused, Refused
 from ruleedit.formats import EXPORTS
 from ruleedit.formats.read import FORMATS, MOST_BYTES, read_rules
+from ruleedit.formats.read.archives import MOST_FILES, unpacked
 from tests.formats.read.tables import SCHEMA, book, dmn, pmml, refusal
 from tests.formats.samples import HOSTILE, draft_of
 from tests.strategies import Dice

@@ -1,0 +1,1 @@
+"""What an operator sees of a running service: structured logs, their lines on disk, metrics."""
