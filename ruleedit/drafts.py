@@ -10,12 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ruleedit.errors import EditRefused, OutcomeRefused
 from ruleedit.regions import Box, check_rule, rule_box, set_clauses
 from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
 from ruleedit.schema import Schema, content_hash
+
+if TYPE_CHECKING:
+    from ruleedit.conflicts.kept import Kept
 
 #: Up to so many rules pairs of boxes are looked at one by one.
 FEW = 64
@@ -170,9 +173,14 @@ class Draft:
         seen = {rule.id for rule in (*self.base, *self.rules)}
         return seen | {rule.id for step in self.history for _, rule in step.change.put}
 
-    def warnings(self) -> tuple[str, ...]:
-        """What an edit doesn't mend by itself: clauses that say nothing, rules that never decide."""
-        return (*_idle_clauses(self), *_shadowed(self))
+    def warnings(self, kept: Kept | None = None) -> tuple[str, ...]:
+        """What an edit doesn't mend by itself: clauses that say nothing, rules that never decide.
+
+        ``kept`` is what is known of the rules' boxes from before, where somebody tries edit after edit.
+        """
+        rules = self.rules.enabled
+        boxes = [rule_box(rule, self.schema) if kept is None else kept.box(rule) for rule in rules]
+        return (*_idle_clauses(rules, boxes, self.schema), *_shadowed(rules, boxes, kept))
 
     def _append(
         self, edit: str, change: Change, reason: str, author: str, undoes: int | None = None, redoes: int | None = None
@@ -271,24 +279,26 @@ def _first_revision(draft: Draft) -> str:
     return content_hash(["extracted", _content(draft.base, draft.schema)])
 
 
-def _idle_clauses(draft: Draft) -> Iterable[str]:
-    for rule in draft.rules.enabled:
-        for name, values in rule_box(rule, draft.schema).sets:
+def _idle_clauses(rules: Sequence[Rule], boxes: Sequence[Box], schema: Schema) -> Iterable[str]:
+    for rule, box in zip(rules, boxes, strict=True):
+        if len(rule.clauses) == len(box.sets):
+            # Each says something of a feature of its own, and nothing can be said in less than a clause.
+            continue
+        for name, values in box.sets:
             clauses = [clause for clause in rule.clauses if clause.feature == name]
-            fewest = set_clauses(values, draft.schema.feature(name))[0]
+            fewest = set_clauses(values, schema.feature(name))[0]
             if len(clauses) > len(fewest):
                 yield f"{rule.id}: {' AND '.join(map(str, clauses))} says no more than {' AND '.join(map(str, fewest))}"
 
 
-def _shadowed(draft: Draft) -> Iterable[str]:
-    rules = list(draft.rules.enabled)
-    for place, cover in _covers([rule_box(rule, draft.schema) for rule in rules]):
+def _shadowed(rules: Sequence[Rule], boxes: Sequence[Box], kept: Kept | None) -> Iterable[str]:
+    for place, cover in _covers(boxes, kept):
         yield f"{rules[place].id} never decides: {rules[cover].id} stands before it and covers all its rows"
 
 
-def _covers(boxes: Sequence[Box]) -> Iterable[tuple[int, int]]:
+def _covers(boxes: Sequence[Box], kept: Kept | None) -> Iterable[tuple[int, int]]:
     """Each box that lies in an earlier one, and the first such one, as places."""
-    if len(boxes) <= FEW:
+    if kept is None and len(boxes) <= FEW:
         for place, box in enumerate(boxes):
             cover = next((earlier for earlier in range(place) if box.within(boxes[earlier])), None)
             if cover is not None:
@@ -299,6 +309,6 @@ def _covers(boxes: Sequence[Box]) -> Iterable[tuple[int, int]]:
 
     from ruleedit.conflicts.meeting import containing
 
-    inside = np.tril(containing(boxes), -1)
+    inside = np.tril(containing(boxes) if kept is None else kept.containing(boxes), -1)
     for place in np.flatnonzero(inside.any(axis=1)).tolist():
         yield place, int(inside[place].argmax())

@@ -479,7 +479,8 @@ def _with_assertion(rule: Rule, base: Rule | None) -> Rule:
         or (rule.enabled and not base.enabled)
     )
     if asserted:
-        return rule.replace(asserted=True)
+        # The very rule where nothing changes: what is known of it stays known.
+        return rule if rule.asserted else rule.replace(asserted=True)
     return rule.replace(asserted=False, asserts="whole", confidence=None)
 
 

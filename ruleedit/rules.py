@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeAlias
 
 from ruleedit.errors import OutcomeRefused, UnknownRule
@@ -195,6 +196,11 @@ class Rule:
     confidence: float | None = None
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
+        # Every revision is a hash over the texts of all rules, most of which are as they were.
         return f"IF {' AND '.join(map(str, self.clauses))} THEN {self.outcome}"
 
     def says(self, other: Rule) -> bool:

@@ -17,7 +17,7 @@ import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
 from ruleedit.conflicts.overlaps import Entry, Exceptions, Relations, meeting_bits, places, turned
 from ruleedit.errors import ConflictsOpen
@@ -25,6 +25,9 @@ from ruleedit.regions import Box, Part, Region, box_clauses, box_text, rule_box
 from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
 from ruleedit.schema import Schema
 from ruleedit.text import parse_rule
+
+if TYPE_CHECKING:
+    from ruleedit.conflicts.kept import Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,15 +59,21 @@ class Conflict:
 class Overlap:
     """Rows covered by these asserted rules, where first match alone wouldn't say what holds.
 
-    ``region`` may hold rows of an overlap that stands before it, which are that one's. ``outcome``
-    is None where the conflict is unresolved. ``holder`` is the first rule that no other beats, None
-    where there is none; it says how much is asserted.
+    ``boxes`` are theirs and ``holes`` those of the extracted rules ahead. ``outcome`` is None where the
+    conflict is unresolved. ``holder`` is the first rule that no other beats, None where there is
+    none; it says how much is asserted.
     """
 
     rules: tuple[str, ...]
-    region: Region
+    boxes: tuple[Box, ...] = field(repr=False)
+    holes: tuple[Box, ...] = field(repr=False)
     outcome: Outcome | None
     holder: str | None = None
+
+    @property
+    def region(self) -> Region:
+        """The rows in question; some may lie in an overlap that stands before it, and are that one's."""
+        return Region((Part.of(_common(self.boxes), self.holes),))
 
     @property
     def id(self) -> str:
@@ -73,13 +82,18 @@ class Overlap:
 
 
 class Conflicts:
-    """The conflicts of one rule set: what `find_conflicts`, `overlaps` and `resolve` share."""
+    """The conflicts of one rule set: what `find_conflicts`, `overlaps` and `resolve` share.
 
-    def __init__(self, rules: RuleSet, schema: Schema) -> None:
+    ``kept`` is what is known of the rules' boxes from a rule set before, where somebody tries edit after edit.
+    """
+
+    def __init__(self, rules: RuleSet, schema: Schema, kept: Kept | None = None) -> None:
         self.rules = rules
         self.schema = schema
+        self._kept = kept
+        self._box = functools.partial(rule_box, schema=schema) if kept is None else kept.box
         self.asserted = tuple(rule for rule in rules.rules if rule.enabled and rule.asserted)
-        self.boxes = tuple(rule_box(rule, schema) for rule in self.asserted)
+        self.boxes = tuple(map(self._box, self.asserted))
         #: Per asserted rule the boxes of the extracted ones ahead of it.
         self._ahead: list[tuple[Box, ...]] = []
         extracted: tuple[Box, ...] = ()
@@ -87,13 +101,25 @@ class Conflicts:
             if rule.asserted:
                 self._ahead.append(extracted)
             else:
-                extracted = (*extracted, rule_box(rule, schema))
+                extracted = (*extracted, self._box(rule))
+        self._extracted = extracted
         self._settled = {settlement.rules: settlement for settlement in rules.settlements}
 
     @cached_property
     def meets(self) -> tuple[int, ...]:
         """Per asserted rule the others that it meets, extracted rules aside; sets of rules are bits by place."""
-        return tuple(bits & ~(1 << place) for place, bits in enumerate(meeting_bits(self.boxes, self.boxes)))
+        return tuple(bits & ~(1 << place) for place, bits in enumerate(self._met[0]))
+
+    @cached_property
+    def _met(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Per asserted rule the asserted and the extracted ones that it meets, as bits."""
+        if self._kept is None:
+            return meeting_bits(self.boxes, self.boxes), meeting_bits(self.boxes, self._extracted)
+        # Here, because a kept one has numpy anyway.
+        from ruleedit.conflicts.meeting import row_bits
+
+        found, own = self._kept.meeting((*self.boxes, *self._extracted)), len(self.boxes)
+        return row_bits(found[:own, :own]), row_bits(found[:own, own:])
 
     @cached_property
     def disagreeing(self) -> tuple[int, ...]:
@@ -163,7 +189,8 @@ class Conflicts:
         return tuple(
             Overlap(
                 tuple(self.asserted[place].id for place in entry.members),
-                Region((Part.of(_common([self.boxes[place] for place in entry.members]), self._ahead[first]),)),
+                tuple(self.boxes[place] for place in entry.members),
+                self._ahead[first],
                 entry.outcome,
                 None if entry.holder is None else self.asserted[entry.holder].id,
             )
@@ -215,7 +242,7 @@ class Conflicts:
     @cached_property
     def shown(self) -> tuple[int, ...]:
         """Per asserted rule the later ones with which it conflicts on some row; sets of rules are bits by place."""
-        met = meeting_bits(self.boxes, self._ahead[-1] if self._ahead else ())
+        met = self._met[1] if any(self._ahead) else (0,) * len(self.boxes)
         found = list(self.disagreeing)
         for one, later in enumerate(self.disagreeing):
             # Only where extracted rules ahead of both meet both might they take every row.
@@ -307,9 +334,9 @@ def find_conflicts(rules: RuleSet, schema: Schema) -> Sequence[Conflict]:
     return Conflicts(rules, schema).all
 
 
-def open_conflicts(rules: RuleSet, schema: Schema) -> tuple[Conflict, ...]:
+def open_conflicts(rules: RuleSet, schema: Schema, kept: Kept | None = None) -> tuple[Conflict, ...]:
     """The conflicts that nobody has settled."""
-    return tuple(conflict for conflict in find_conflicts(rules, schema) if not conflict.resolved)
+    return tuple(conflict for conflict in Conflicts(rules, schema, kept).all if not conflict.resolved)
 
 
 def refuse_open(rules: RuleSet, schema: Schema) -> None:

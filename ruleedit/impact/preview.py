@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.conflicts import Overlap, effective, overlaps
+from ruleedit.conflicts import Conflicts, Overlap, effective
+from ruleedit.conflicts.kept import Kept
 from ruleedit.errors import Refused
 from ruleedit.impact import RuleImpact, counts_json
 from ruleedit.impact.bits import MOST_MASKS, Bits, Masks, count, packed, unpacked
 from ruleedit.matching import Indices, Mask, Matrix, decide
 from ruleedit.regions import clauses_box
-from ruleedit.rules import MODEL, Clause, Outcome, RuleSet, value_text
+from ruleedit.rules import MODEL, Clause, Outcome, Rule, RuleSet, value_text
 from ruleedit.schema import Schema
 
 
@@ -127,6 +128,7 @@ class Preview:
         self.schema = schema
         self._masks = Masks(rows, schema)
         self._bits: dict[tuple[Clause, ...], Bits] = {}
+        self._kept = Kept(schema)
         self._all, self._none = self._masks.all, self._masks.none
         self._model = self._by_class(outcomes)
         self._truth = None if truth is None else self._by_class(truth)
@@ -224,9 +226,10 @@ class Preview:
         free, ours = self._all.copy(), self._none.copy()
         exceptions: dict[str, list[Overlap]] = {}
         if sum(rule.asserted and rule.enabled for rule in edited) > 1:
-            for overlap in overlaps(edited, self.schema):
+            for overlap in Conflicts(edited, self.schema, self._kept).overlaps:
                 exceptions.setdefault(overlap.rules[0], []).append(overlap)
         said: dict[Outcome, Bits] = {}
+        rules = {rule.id: rule for rule in edited}
         for rule in edited.enabled:
             own = free & self._covered(rule.clauses)
             free ^= own
@@ -240,22 +243,20 @@ class Preview:
             for overlap in exceptions.get(rule.id, ()):
                 both = own.copy()
                 for other in overlap.rules[1:]:
-                    both &= self._covered(edited.rule(other).clauses)
+                    both &= self._covered(rules[other].clauses)
                 own = own & ~both
-                yield from self._asserted(overlap.id, both, overlap.outcome, overlap.holder, edited)
-            yield from self._asserted(rule.id, own, rule.outcome, rule.id, edited)
+                holder = None if overlap.holder is None else rules[overlap.holder]
+                yield self._asserted(overlap.id, both, overlap.outcome, holder)
+            yield self._asserted(rule.id, own, rule.outcome, rule)
         said[edited.default] = free | said.get(edited.default, self._none)
         yield from self._uncovered(said, ours, edited)
 
-    def _asserted(
-        self, name: str, bits: Bits, outcome: Outcome | None, holder: str | None, edited: RuleSet
-    ) -> Iterator[_Held]:
+    def _asserted(self, name: str, bits: Bits, outcome: Outcome | None, holder: Rule | None) -> _Held:
         if outcome is None or holder is None:
-            yield _Held(name, "undecided", bits, MODEL)
-            return
-        if edited.rule(holder).asserts == "change":
+            return _Held(name, "undecided", bits, MODEL)
+        if holder.asserts == "change":
             bits = bits & ~self._said.get(outcome, self._none)
-        yield _Held(name, "asserted", bits, outcome)
+        return _Held(name, "asserted", bits, outcome)
 
     def _uncovered(self, answers: Mapping[Outcome, Bits], ours: Bits, edited: RuleSet) -> Iterator[_Held]:
         """Rows that a base rule decided and lost to no asserted rule: the edited set's answer is asked for."""

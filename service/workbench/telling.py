@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ruleedit.conflicts import open_conflicts
+from ruleedit.conflicts.kept import Kept
 from ruleedit.drafts import Draft
 from ruleedit.rules import Rule
 from service.workbench import words
@@ -44,22 +45,24 @@ def why(draft: Draft, rule: Rule) -> str:
 
 @dataclass(frozen=True)
 class Warned:
-    """What is said of a draft already: its warnings, and the rules of each open conflict."""
+    """What is said of a draft already: its warnings, and the rules of each open conflict; ``kept`` knows its boxes."""
 
     warnings: frozenset[str]
     conflicts: frozenset[frozenset[str]]
+    kept: Kept = field(repr=False, compare=False)
 
     @classmethod
     def of(cls, draft: Draft) -> Warned:
         """Of a draft as it is kept; worth keeping while edits are tried on it."""
-        rules = (frozenset(one.rules) for one in open_conflicts(draft.rules, draft.schema))
-        return cls(frozenset(draft.warnings()), frozenset(rules))
+        kept = Kept(draft.schema)
+        rules = (frozenset(one.rules) for one in open_conflicts(draft.rules, draft.schema, kept))
+        return cls(frozenset(draft.warnings(kept)), frozenset(rules), kept)
 
 
 def new_warnings(before: Warned, after: Draft) -> list[str]:
     """What an edit brings about that it should be said for: empty, covered, overlapping, in conflict."""
-    found = [warning for warning in after.warnings() if warning not in before.warnings]
-    for conflict in open_conflicts(after.rules, after.schema):
+    found = [warning for warning in after.warnings(before.kept) if warning not in before.warnings]
+    for conflict in open_conflicts(after.rules, after.schema, before.kept):
         if frozenset(conflict.rules) not in before.conflicts:
             found.append(f"conflict: {' and '.join(conflict.rules)} cover the same rows and say different things")
     return found[:3]
