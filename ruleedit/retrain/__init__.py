@@ -126,8 +126,9 @@ def retrain(
         The agreement with every rule, above 0 up to 1, at which to stop.
     quota : float
         At most so many synthetic rows, as a share of ``rows``: the model should stay one of the
-        data, so at most one row in three is made up. (`anchored` takes a few more on small tables;
-        there synthetic rows don't outweigh the others.)
+        data, so at most one row in three is made up. (`anchored` takes a few more on small tables, and
+        20,000, or a ``batch``, for a rule that asks for a distribution, unless the quota is 0; there
+        synthetic rows don't outweigh the others.)
     iterations : int
         At most so many batches are tried; each costs a training. (`adaptive` tries two for one rule
         and eight for several.)

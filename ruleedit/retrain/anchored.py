@@ -20,7 +20,9 @@ from ruleedit.matching import Indices, outcome_table
 from ruleedit.models import Reals, TableModel, outcome_codes
 from ruleedit.retrain.continuation import (
     Grown,
+    Pull,
     Settings,
+    Steps,
     check_continuable,
     continue_boosting,
     raw_scores,
@@ -28,7 +30,7 @@ from ruleedit.retrain.continuation import (
 from ruleedit.retrain.course import Course
 from ruleedit.retrain.objective import Score
 from ruleedit.retrain.population import nearby
-from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, probabilities
+from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, Unwind, probabilities
 from ruleedit.retrain.stages import Stage, stages
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 from ruleedit.retrain.taught import Taught, Teacher, own_part
@@ -102,7 +104,7 @@ class _Anchored:
             grown, scores = model, starts + model.gain(taught.rows)
             shown = model.before.encode_for_file(taught.rows)
             for stage in self.stages:
-                blocks, booster = self._boosted(stage, taught, scores)
+                blocks, booster = self._boosted(stage, taught, scores, unwound=bool(model.added))
                 if blocks:
                     grown, scores = grown.more(blocks), scores + raw_scores(booster, shown)
             return grown.model
@@ -112,8 +114,8 @@ class _Anchored:
         assert isinstance(after, TableModel)
         return Grown.of(self.before, after)
 
-    def _boosted(self, stage: Stage, taught: Taught, scores: Reals) -> tuple[tuple[str, ...], object]:
-        """The trees that one stage adds."""
+    def _boosted(self, stage: Stage, taught: Taught, scores: Reals, *, unwound: bool) -> tuple[tuple[str, ...], object]:
+        """The trees that one stage adds; ``unwound`` says that it has taken the model's own back before."""
         numbers = own_part(stage, taught, self.task.feedback)
         some, start = taught.of(numbers), scores[numbers]
         targets = probabilities(start, self.factor)
@@ -123,9 +125,14 @@ class _Anchored:
             return (), None
         targets[here] = self._targets(some.held[here], some.asked[here], some.wanted[here])
         lesson = Lesson(some.rows, targets, start, ~here, wanted, some.must)
-        pull = (Soft if stage.everywhere else Lift)(lesson, self.factor, Goal(lesson, self.factor, self.thresholds))
+        goal, growth = Goal(lesson, self.factor, self.thresholds), stage.growth
+        pull: Pull = (Soft if stage.everywhere else Lift)(lesson, self.factor, goal)
+        # Rows that keep their own answer against the rule contradict the others: only shares can say both.
+        if stage.everywhere and not unwound and (wanted[here] >= 0).all():
+            steps = Steps(self.before.before, some.rows)
+            pull, growth = Unwind(lesson, self.factor, goal, steps, len(steps)), stage.unwinding(len(steps))
         settings = Settings(
-            stage.edges, stage.everywhere, **stage.growth, seed=self.task.seed, check_stop=self.course.check_stop
+            stage.edges, stage.everywhere, **growth, seed=self.task.seed, check_stop=self.course.check_stop
         )
         return continue_boosting(self.before.before, some.rows, start, pull, settings)
 

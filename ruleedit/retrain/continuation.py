@@ -27,6 +27,7 @@ from ruleedit.models import Reals, TableModel
 from ruleedit.models.file import check_classifier
 from ruleedit.retrain.contrast import Edges
 from ruleedit.retrain.pulls import LEAST_CURVATURE, probabilities
+from ruleedit.rules import ZERO
 from ruleedit.schema import Schema
 
 #: A category may stand alone, and a leaf hold one row: what an edge separates is not smoothed over. (With
@@ -51,6 +52,12 @@ PARAMETERS = {
 ONE_THREAD = 50_000
 #: Up to so many bounds of one feature are forced: LightGBM's default number of bins.
 MOST_BOUNDS = 250
+#: And so many of a model's own thresholds.
+MOST_THRESHOLDS = 4_000
+#: LightGBM writes infinity, which no file of bins may hold, as 1e300.
+LARGEST_BOUND = 1e300
+#: A model is unwound in at most so many steps, of several trees each where it has more.
+MOST_STEPS = 150
 
 
 #: Of raw scores, the gradient and the curvature of each row, in their shape; None where no more trees are needed.
@@ -62,7 +69,7 @@ class Settings:
     """How boosting goes on.
 
     Only the features of ``edges`` are split, and only at the bounds there, unless ``everywhere``:
-    then every feature is, and LightGBM's own bins stand beside the bounds. ``check_stop``
+    then every feature is, at the model's own thresholds too. ``check_stop``
     is called before each iteration and may end it with an error of its own.
     """
 
@@ -75,6 +82,29 @@ class Settings:
     shrinkage: float = 0.1
     seed: int = 0
     check_stop: Callable[[], None] = field(default=lambda: None)
+
+
+class Steps:
+    """What a model says of encoded ``rows`` (n, features) by some of its trees after the other.
+
+    Called with a step's number it gives that part of the raw scores; its length is the number of
+    steps, and all of them add up to the raw scores.
+    """
+
+    def __init__(self, model: TableModel, rows: Matrix) -> None:
+        self.model, self.shown = model, model.encode_for_file(rows)
+        iterations = len(model.file.trees) // model.file.num_class
+        self.ends = np.linspace(0, iterations, min(iterations, MOST_STEPS) + 1).astype(int).tolist()
+
+    def __len__(self) -> int:
+        return len(self.ends) - 1
+
+    def __call__(self, number: int) -> Reals:
+        first, end = self.ends[number : number + 2]
+        part = self.model.booster.predict(
+            self.shown, raw_score=True, start_iteration=first, num_iteration=end - first, num_threads=1
+        )
+        return np.asarray(part, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,15 +233,17 @@ class _EnoughError(Exception):
 
 def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) -> dict[str, Any]:
     features = model.schema.features
-    forced = []
     bins = [255 if settings.everywhere or not feature.is_number else 2 for feature in features]
+    known = _thresholds(model) if settings.everywhere else {}
     for edge in settings.edges:
         feature = features[edge.place]
         if feature.is_number and edge.bounds:
-            bounds = [threshold(bound, feature.kind == "integer") for bound in edge.bounds[:MOST_BOUNDS]]
-            forced.append({"feature": edge.place, "bin_upper_bound": bounds})
-            # Beside the bounds: zero has two bounds of its own, what is past the last, and missing.
-            bins[edge.place] = 255 if settings.everywhere else len(bounds) + 4
+            bounds = {threshold(bound, feature.kind == "integer") for bound in edge.bounds[:MOST_BOUNDS]}
+            known[edge.place] = known.get(edge.place, set()) | bounds
+    forced = [{"feature": place, "bin_upper_bound": sorted(bounds)} for place, bounds in sorted(known.items())]
+    for place, bounds in known.items():
+        # Beside the bounds: zero has two bounds of its own, what is past the last, and missing.
+        bins[place] = len(bounds) + 4
     path = folder / "bins.json"
     path.write_text(json.dumps(forced))
     return {
@@ -226,6 +258,23 @@ def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) 
         "forcedbins_filename": str(path),
         "max_bin_by_feature": bins,
     }
+
+
+def _thresholds(model: TableModel) -> dict[int, set[float]]:
+    """Where a model's own trees split each number, but at zero, which has bounds of its own."""
+    found: dict[int, set[float]] = {}
+    for tree in model.file.trees:
+        for place, bound, kind in zip(tree.split_feature, tree.threshold, tree.decision_type, strict=True):
+            if not int(kind) & 1 and ZERO < abs(bound) < LARGEST_BOUND:
+                found.setdefault(int(place), set()).add(float(bound))
+    return {place: _spaced(bounds) for place, bounds in found.items()}
+
+
+def _spaced(bounds: set[float]) -> set[float]:
+    """At most `MOST_THRESHOLDS` of them, spread evenly among all."""
+    if len(bounds) <= MOST_THRESHOLDS:
+        return bounds
+    return set(np.array(sorted(bounds))[np.linspace(0, len(bounds) - 1, MOST_THRESHOLDS).astype(int)].tolist())
 
 
 def _shown(model: TableModel, rows: Matrix, settings: Settings) -> Matrix:

@@ -25,6 +25,8 @@ from ruleedit.retrain.task import Synthetic
 Place: TypeAlias = tuple[Box, Mapping[int, Allowed]]
 #: How often a row that fell into another rule's region is made anew before it is put into an exact box.
 ATTEMPTS = 10
+#: Each value of a shuffled row is another's with this probability.
+SHUFFLED = 0.5
 #: Up to so many disjoint boxes of a region are used for rows that no attempt got into it.
 EXACT_BOXES = 200
 
@@ -74,6 +76,19 @@ class Generator:
     def moved(self, rule: int, rows: Matrix) -> Matrix:
         """Encoded ``rows`` (n, features) with as little drawn anew as it takes that the rule holds them."""
         return self._held(rule, rows, lambda left: rows[left])
+
+    def shuffled(self, rule: int, rows: Matrix, count: int) -> Matrix:
+        """So many encoded rows that the rule holds: each of ``rows`` (n, features), with some values another row's.
+
+        Of all sorts, therefore, also of those that no training row is, and each value one that there is.
+        """
+        made = rows[self.rng.integers(len(rows), size=count)]
+        for place in range(made.shape[1]):
+            here = np.flatnonzero(self.rng.random(count) < SHUFFLED)
+            # Half from among themselves, half from anywhere.
+            near, far = (known[self.rng.integers(len(known), size=len(here)), place] for known in (rows, self.rows))
+            made[here, place] = np.where(self.rng.random(len(here)) < 0.5, near, far)
+        return self.moved(rule, made)
 
     def within(self, box: Box, rows: Matrix) -> Matrix:
         """Encoded ``rows`` (n, features) with as little drawn anew as it takes that the box holds them.

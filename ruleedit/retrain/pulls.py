@@ -1,15 +1,18 @@
 """What continued boosting pulls at: each row's gradient and curvature before each iteration, and when to stop.
 
-Two kinds. Towards a class (`Lift`) a row asks for as much raw score as it lacks, and for nothing
+Three kinds. Towards a class (`Lift`) a row asks for as much raw score as it lacks, and for nothing
 once it is decided so by a margin; rows outside ask to be left where they are. So one leaf that
 holds a region gives all of it what its most reluctant row needs, in few trees. Towards a
-distribution (`Soft`) rows pull by cross-entropy against soft targets, from either side. In both
-the gradient of a row outside is exactly zero at the start: it pulls only at what a tree does to
-it by mistake.
+distribution no score is too much that is added everywhere: what the model says of each row has to
+be taken back, and is as intricate as the model. So rows ask for it in the steps in which the model
+says it (`Unwind`), each simple enough for one tree; what is left then they pull at by cross-entropy
+against soft targets, from either side (`Soft`). In all the gradient of a row outside is exactly
+zero at the start: it pulls only at what a tree does to it by mistake.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +34,8 @@ LARGEST_STEP = 6.0
 ANCHOR_CURVATURE = 0.02
 #: And of any row: LightGBM guesses the rows of a leaf from its curvature, and from next to nothing it guesses wrong.
 LEAST_CURVATURE = 1e-3
+#: An outcome that a distribution gives nothing gets so much all the same: the logarithm of nothing is no score.
+LEAST_SHARE = 1e-3
 #: Nothing lacks more score than this: exp(-746) is 0.
 MOST_LACKING = 750.0
 
@@ -96,6 +101,35 @@ class Soft:
         if scores.ndim == 1:
             gradient, curvature = gradient[:, 1], curvature[:, 1]
         return self.factor * gradient, self.factor**2 * curvature
+
+
+class Unwind:
+    """What the model in force says taken back, step by step, and the targets put in its place.
+
+    A row's margin is the sum of what ``steps`` steps of the model say, each given by ``step`` for all
+    rows in the shape of the scores. Boosting starts at that sum, and its next tree is taught to take
+    the next step back, with whatever trees before it got wrong; the first puts the target there too.
+    After the last one trees go on until the goal is reached.
+    """
+
+    def __init__(self, lesson: Lesson, factor: float, goal: Goal, step: Callable[[int], Reals], steps: int) -> None:
+        self.start, self.factor, self.goal, self.step, self.steps = lesson.scores, factor, goal, step, steps
+        self.inside = ~lesson.anchors
+        aim = np.log(np.maximum(lesson.targets, LEAST_SHARE))
+        aim -= aim.mean(axis=1, keepdims=True)
+        self.aim = (2.0 * aim[:, 1] / factor if lesson.scores.ndim == 1 else aim)[self.inside]
+        self.left, self.taken = lesson.scores[self.inside], 0
+
+    def __call__(self, scores: Reals) -> tuple[Reals, Reals] | None:
+        """The gradient and the curvature of each row, in the shape of the scores; None where the goal is reached."""
+        if self.taken < self.steps:
+            self.left = self.left - self.step(self.taken)[self.inside]
+            self.taken += 1
+        elif self.goal(probabilities(scores, self.factor))[0]:
+            return None
+        wanted = self.start.copy()
+        wanted[self.inside] = self.aim + self.left
+        return scores - wanted, np.ones_like(scores)
 
 
 class Lift:

@@ -6,8 +6,9 @@ can't spoil it. What earlier rules of that kind take from its rows is left open,
 later and overrule it; so few rows are needed however many rules meet. Rules that ask for nothing,
 or for a distribution, keep their rows: their edges count as its own.
 
-A distribution has to even out what the model makes of all features, so all are used, and all
-distributions are learned together, first.
+A distribution has to take back what the model makes of all features, so all are used, at the
+model's own thresholds, and all distributions are learned together, first, one step of the model a
+tree (`ruleedit.retrain.pulls.Unwind`).
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ FEWEST_LEAVES, MOST_LEAVES = 63, 255
 #: rows.
 PLAIN: Mapping[str, Any] = {"trees": 40, "rate": 1.0, "shrinkage": 0.0}
 FINE: Mapping[str, Any] = {"trees": 150, "rate": 0.2, "least_rows": 5}
+#: A tree that takes a step of a model back has room for the leaves of that step on either side of every edge, and
+#: after all steps so many trees may follow.
+UNWINDING: Mapping[str, Any] = {"rate": 1.0, "shrinkage": 0.0}
+LEAVES_UNWINDING, MENDING = 255, 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +55,11 @@ class Stage:
         """How its trees grow."""
         leaves = min(max(FEWEST_LEAVES, 15 + 16 * len(self.boxes)), MOST_LEAVES)
         return {"leaves": leaves, **(FINE if self.everywhere else PLAIN)}
+
+    def unwinding(self, steps: int) -> dict[str, Any]:
+        """How its trees grow that take a model's steps back."""
+        leaves = max(LEAVES_UNWINDING, self.growth["leaves"])
+        return {"leaves": leaves, "trees": steps + MENDING, **UNWINDING}
 
     def covers(self, feedback: Feedback, rows: Matrix) -> Mask:
         """The rows in the region of one of its rules, whoever holds them; shape (n,)."""

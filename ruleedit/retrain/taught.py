@@ -1,6 +1,8 @@
 """What anchored retraining teaches: given and generated rows in the regions, contrast rows around them, anchors.
 
-Rows in a region are asked for what its rule says; all others are held to what the model says.
+Rows of a distribution's region are generated of all sorts (`Generator.shuffled`): what the model says
+of any of them is to be taken back. Rows in a region are asked for what its rule
+says; all others are held to what the model says.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from ruleedit.feedback import Feedback
 from ruleedit.matching import Indices, Mask, Matrix
 from ruleedit.retrain.contrast import contrast, own_edges
 from ruleedit.retrain.course import Course
+from ruleedit.retrain.modify import draw_answers
 from ruleedit.retrain.objective import held_by_asking
+from ruleedit.retrain.population import nearby
 from ruleedit.retrain.selection import select_random
 from ruleedit.retrain.stages import Stage, is_class
 from ruleedit.retrain.task import Synthetic, Task
@@ -23,8 +27,12 @@ from ruleedit.retrain.task import Synthetic, Task
 MOST_ANCHORS = 1_000
 #: At most so many rows of one rule's region, given and synthetic each, are taught.
 MOST_INSIDE = 150
-#: A distribution takes more of both: what the model makes of every feature has to be evened out.
-ANCHORS_OF_A_DISTRIBUTION, MOST_OF_A_DISTRIBUTION = 5_000, 3_000
+#: A distribution takes more of both: what the model makes of every feature has to be taken back. So many are generated,
+#: shuffled from the rows of its region or, where they are fewer than so many, from those nearby.
+ANCHORS_OF_A_DISTRIBUTION, MOST_OF_A_DISTRIBUTION = 5_000, 5_000
+SHUFFLED_ROWS, FEW_ROWS = 20_000, 30
+#: From at most so many rows of one rule contrast rows are made.
+MOST_CONTRASTED = 10_000
 #: However small the table is, each rule gets so many: here no number of rows outweighs the anchors.
 LEAST_INSIDE = 150
 #: Contrast rows for each row inside,
@@ -107,6 +115,8 @@ class Teacher:
     def _around(self, stage: Stage, made: Taught) -> Taught:
         """Contrast rows of a stage, and rows where others take from its regions, or it from theirs."""
         own = made.rows[np.isin(made.held, stage.places) & (made.wanted >= 0)]
+        if len(own) > MOST_CONTRASTED * len(stage.places):
+            own = own[self.rng.choice(len(own), MOST_CONTRASTED * len(stage.places), replace=False)]
         if not len(own):
             return made.of(np.zeros(0, dtype=np.intp))
         times = max(CONTRASTS, -(-LEAST_CONTRASTS * len(stage.edges) // len(own)))
@@ -144,11 +154,28 @@ class Teacher:
     def _generated(self) -> Synthetic:
         """Rows in each rule's region, within the quota, but enough to learn from where there is one."""
         course = self.course
-        most = max(course.limit // max(len(course.rules), 1), LEAST_INSIDE if course.limit else 0)
-        count = min(self.task.batch or self.most, most) * len(course.rules)
-        if not count:
-            return Synthetic.none(len(self.feedback.schema.features))
-        return course.generator.labelled(course.populations, select_random(course.populations, count, self.rng))
+        made = Synthetic.none(len(self.feedback.schema.features))
+        if not course.limit:
+            return made
+        single = [bases for bases in course.populations if is_class(self.feedback.rules[bases.rule])]
+        if single:
+            most = max(course.limit // len(course.rules), LEAST_INSIDE)
+            count = min(self.task.batch or self.most, most) * len(single)
+            made = course.generator.labelled(single, select_random(single, count, self.rng))
+        for place in course.rules:
+            if not is_class(self.feedback.rules[place]):
+                made = made.and_more(self._shuffled(place))
+        return made
+
+    def _shuffled(self, place: int) -> Synthetic:
+        """Rows of all sorts in the region of a rule that asks for a distribution."""
+        generator = self.course.generator
+        own = generator.rows[self.course.held[self.course.known] == place]
+        if len(own) < FEW_ROWS:
+            own = generator.rows[nearby(self.feedback, place, generator.rows, SHUFFLED_ROWS)[0]]
+        rows = generator.shuffled(place, own, self.task.batch or SHUFFLED_ROWS)
+        answers = draw_answers(self.feedback, place, len(rows), self.rng)
+        return Synthetic(rows, answers, np.full(len(rows), place, dtype=np.intp))
 
     def _lessons(self, inside: Synthetic) -> tuple[Matrix, Indices]:
         """The task's lessons, and rows all over their rules' regions with what no rule names as in a lesson.

@@ -303,6 +303,36 @@ class TestMoved:
         assert np.array_equal(self.moved("IF n > 20 THEN yes")[here], self.ROWS[here], equal_nan=True)
 
 
+class TestShuffled:
+    ROWS = mixed_rows(200)
+
+    def shuffled(self, text: str, rows: Matrix, count: int = 500) -> Matrix:
+        asked = ask(MIXED, text)
+        known = background(self.ROWS, mixed_answers(self.ROWS), MIXED)
+        return Generator(asked, self.ROWS, known, np.random.default_rng(0)).shuffled(0, rows, count)
+
+    @pytest.mark.parametrize("text", REGIONS)
+    def test_every_row_satisfies_its_rule(self, text: str) -> None:
+        """Also where no training row does."""
+        made = self.shuffled(text, self.ROWS)
+        assert len(made) == 500
+        assert (ask(MIXED, text).assign(made) == 0).all()
+
+    def test_every_value_is_one_that_a_training_row_has(self) -> None:
+        """Missing too: nothing lies between two of them but in what the rule names."""
+        made = self.shuffled("IF n > 20 THEN yes", self.ROWS[self.ROWS[:, 1] > 20])
+        for place in (0, 2, 3, 4):
+            assert np.isin(made[:, place].view(np.int64), self.ROWS[:, place].copy().view(np.int64)).all()
+
+    def test_it_is_of_more_sorts_than_the_rows_are(self) -> None:
+        """A half of its values are another row's, so hardly one is as it was; most of each are of the region's rows."""
+        rows = self.ROWS[self.ROWS[:, 0] > 2.0]
+        made = self.shuffled("IF x > 2 THEN yes", rows)
+        there = {row.tobytes() for row in rows}
+        assert np.mean([row.tobytes() in there for row in made]) < 0.2
+        assert 0.7 < np.isin(made[:, 4], rows[:, 4]).mean() < 0.9
+
+
 class TestPopulation:
     ROWS = mixed_rows(300)
 

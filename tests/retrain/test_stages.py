@@ -17,7 +17,7 @@ from ruleedit.retrain import Answers, Retrained, effect, lightgbm_trainer, retra
 from ruleedit.retrain.continuation import Grown
 from ruleedit.retrain.contrast import contrast, edges
 from ruleedit.retrain.objective import held_by_asking
-from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, probabilities
+from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, Unwind, probabilities
 from ruleedit.retrain.stages import stages
 from ruleedit.retrain.taught import ANCHOR, Taught, own_part
 from ruleedit.rules import Outcome, RuleSet
@@ -186,6 +186,60 @@ class TestLift:
         goal = Goal(given, 1.0, (0.5, 0.5))
         assert Lift(given, 1.0, goal)(given.scores) is None
         assert Soft(given, 1.0, goal)(given.scores) is None
+
+
+class TestUnwind:
+    @pytest.mark.parametrize("factor", [1.0, 2.0])
+    def test_trees_that_do_as_they_are_taught_reach_the_target(self, factor: float) -> None:
+        """One for each step of two classes, whatever the slope; what is outside stays."""
+        scores = np.array([-9.0, 2.0, 6.0, -9.0])
+        shares = np.where(np.array([True, True, True, False])[:, None], [0.3, 0.7], probabilities(scores, factor))
+        given = dataclasses.replace(lesson(scores, np.array([1, 1, 1, -1])), targets=shares)
+        goal = Goal(given, factor, (0.5, 0.5))
+        after = unwound(Unwind(given, factor, goal, lambda number: scores * [0.5, 0.3, 0.2][number], 3), scores, 3)
+        np.testing.assert_allclose(probabilities(after, factor), shares, atol=1e-12)
+        assert after[3] == scores[3]
+
+    def test_of_several_classes_one_that_gets_nothing(self) -> None:
+        """Gets a thousandth, which takes less than that from the others."""
+        scores = np.array([[5.0, 0.0, 1.0], [0.0, 4.0, 9.0]])
+        given = dataclasses.replace(lesson(scores, np.array([0, 0])), targets=np.array([[0.6, 0.4, 0.0]] * 2))
+        pull = Unwind(given, 1.0, Goal(given, 1.0, (1 / 3,) * 3), lambda _: scores / 2.0, 2)
+        found = probabilities(unwound(pull, scores, 2), 1.0)
+        np.testing.assert_allclose(found, [[0.6, 0.4, 0.0]] * 2, atol=1e-3)
+        assert (found[:, 2] > 0.0).all()
+
+    def test_each_tree_is_taught_one_step(self) -> None:
+        """Beside what those before it left; the first has the target's score too."""
+        scores = np.array([4.0, -4.0])
+        given = dataclasses.replace(lesson(scores, np.array([0, 0])), targets=np.array([[0.5, 0.5]] * 2))
+        pull = Unwind(given, 1.0, Goal(given, 1.0, (0.5, 0.5)), lambda number: scores * [0.75, 0.25][number], 2)
+        first = pull(scores)
+        assert first is not None
+        np.testing.assert_allclose(first[0], [3.0, -3.0])
+        second = pull(scores - [2.0, -3.0])
+        assert second is not None
+        np.testing.assert_allclose(second[0], [2.0, -1.0])
+
+    def test_trees_after_the_last_step_go_on_until_the_goal_is_reached(self) -> None:
+        """And no longer."""
+        scores = np.array([4.0, -4.0])
+        given = dataclasses.replace(lesson(scores, np.array([0, 0])), targets=np.array([[0.5, 0.5]] * 2))
+        pull = Unwind(given, 1.0, Goal(given, 1.0, (0.5, 0.5)), lambda _: scores, 1)
+        assert pull(scores) is not None
+        again = pull(scores)
+        assert again is not None
+        np.testing.assert_allclose(scores - again[0], 0.0, atol=1e-12)
+        assert pull(scores - again[0]) is None
+
+
+def unwound(pull: Unwind, scores: npt.NDArray[np.float64], steps: int) -> npt.NDArray[np.float64]:
+    """The scores after so many trees that do exactly as they are taught."""
+    for _ in range(steps):
+        taught = pull(scores)
+        assert taught is not None
+        scores = scores - taught[0] / taught[1]
+    return scores
 
 
 class TestGrown:
