@@ -18,6 +18,7 @@ from ruleedit.workflow import resolve_conflicts
 from service.workbench import words
 from service.workbench.editor import reason_field
 from service.workbench.frame import Place, framed
+from service.workbench.mixture import Mixture
 from service.workbench.plane import meeting
 from service.workbench.tags import Tag, button, empty, outcome
 
@@ -123,12 +124,12 @@ class Ways:
         for place, name in enumerate(draft.schema.classes[:8]):
             self._way({"strategy": "outcome", "outcome": name}, "These rows are", place)
         if len(self.conflict.rules) == 2:
-            self._way({"strategy": "mixture", "weights": (0.5, 0.5)}, "Half of each: a probability")
+            Mixture(draft, self.conflict.rules, self._would_change, self._settle).build()
 
     def _way(self, way: dict[str, Any], said: str, place: int | None = None) -> None:
         changed = self._would_change(way)
         with Tag("div", look="re-way"):
-            made = button(said, lambda: self.sitting.settle(self.conflict.rules, way, self.problem))
+            made = button(said, lambda: self._settle(way))
             if place is not None:
                 with made:
                     outcome(self.sitting.place.draft.schema, place)
@@ -137,6 +138,9 @@ class Ways:
                 Tag("span", changed, "quiet small")
             else:
                 Tag("span", f"then {words.count(changed)} decisions change", "quiet small")
+
+    def _settle(self, way: dict[str, Any]) -> None:
+        self.sitting.settle(self.conflict.rules, way, self.problem)
 
     def _would_change(self, way: dict[str, Any]) -> int | str:
         """How many decisions would change in all; why it can't be done where it can't."""

@@ -1,4 +1,4 @@
-"""A distribution over the classes, chosen by sliders and numbers that always make a whole."""
+"""Parts of a whole, chosen by sliders and numbers: a distribution over the classes, the weights of a mixture."""
 
 from __future__ import annotations
 
@@ -47,11 +47,16 @@ def beginning(outcome: Outcome, classes: Sequence[str]) -> list[float]:
     return [0.9 if name == (top or classes[0]) else rest for name in classes]
 
 
-class Distribution:
-    """The form; ``heard`` is told the outcome's text each time it changes."""
+class Shares:
+    """The form: one slider and one number for each of ``names``; ``changed`` is told each time they change.
 
-    def __init__(self, classes: Sequence[str], first: Sequence[float], heard: Callable[[str], Awaitable[None]]) -> None:
-        self.classes, self.heard = classes, heard
+    ``said`` is what a share is of, for who can't see which line it stands in.
+    """
+
+    def __init__(
+        self, names: Sequence[str], first: Sequence[float], said: str, changed: Callable[[], Awaitable[None]]
+    ) -> None:
+        self.names, self.said, self.changed = names, said, changed
         parts = [round(WHOLE * share) for share in first]
         # Rounded shares may miss the whole by one or two: the first class's place takes that up.
         self.parts = shared(parts, parts.index(max(parts)), max(parts) + WHOLE - sum(parts))
@@ -59,25 +64,23 @@ class Distribution:
 
     def build(self) -> None:
         """Draw it where the caller stands."""
-        with Tag("div", look="re-shares", role="group", aria_label="Probabilities"):
-            for place, name in enumerate(self.classes):
-                self._class(place, name)
+        with Tag("div", look="re-shares", role="group", aria_label=f"{self.said}, in per cent"):
+            for place, name in enumerate(self.names):
+                self._line(place, name)
             Tag("p", "They always make 100%: the others give way in proportion.", "quiet small")
 
-    @property
-    def text(self) -> str:
-        """The outcome as it stands."""
-        return outcome_text(self.classes, self.parts)
+    def name(self, place: int) -> None:
+        """Draw whose share it is."""
+        Tag("span", self.names[place])
 
-    def _class(self, place: int, name: str) -> None:
-        look = f"re-outcome c{words.colour(place)}"
+    def _line(self, place: int, name: str) -> None:
         with Tag("div", look="re-share"):
-            Tag("span", f"{words.shape(place)} {name}", look)
+            self.name(place)
             value = str(self.parts[place])
             slider = Field("range", value, self._heard(place, 0), min="0", max=str(WHOLE), step="1", look="",
-                           aria_label=f"Probability of {name}, slider")  # fmt: skip
+                           aria_label=f"{self.said} of {name}, slider")  # fmt: skip
             number = Field("number", value, self._heard(place, 1), "change", min="0", max=str(WHOLE), step="1",
-                           aria_label=f"Probability of {name}, per cent", style="width:9ch")  # fmt: skip
+                           aria_label=f"{self.said} of {name}, per cent", style="width:9ch")  # fmt: skip
             Tag("span", "%", "quiet")
         self.fields.append((slider, number))
 
@@ -93,6 +96,22 @@ class Distribution:
                     # What is being moved isn't set back: it may be further by now. A number out of bounds is.
                     if (at, kind) != (place, which) or (kind == 1 and text != str(part)):
                         field.fill(str(part))
-            await self.heard(self.text)
+            await self.changed()
 
         return moved
+
+
+class Distribution(Shares):
+    """Shares of the classes; ``heard`` is told the outcome's text each time it changes."""
+
+    def __init__(self, classes: Sequence[str], first: Sequence[float], heard: Callable[[str], Awaitable[None]]) -> None:
+        super().__init__(classes, first, "Probability", lambda: heard(self.text))
+
+    @property
+    def text(self) -> str:
+        """The outcome as it stands."""
+        return outcome_text(self.names, self.parts)
+
+    def name(self, place: int) -> None:
+        """Draw the class with its shape and colour."""
+        Tag("span", f"{words.shape(place)} {self.names[place]}", f"re-outcome c{words.colour(place)}")

@@ -161,6 +161,37 @@ def test_a_conflict_is_settled_by_a_button(window: Window, bench: Bench) -> None
     assert bench.api.get(f"/v1/rulesets/{ruleset}").json()["open_conflicts"] == []
 
 
+def test_a_mixtures_weights_are_chosen_with_their_impact_beside_them(window: Window, bench: Bench) -> None:
+    """The slider and the number make a whole; what is pressed is what was chosen."""
+    ruleset = bench.fresh()
+    bench.edit(ruleset, "new IF age < 40 THEN approve", "new IF income < 50000 THEN deny")
+    first, second = bench.api.get(f"/v1/rulesets/{ruleset}").json()["open_conflicts"][0]
+    page = window.open(f"/r/{ruleset}/conflicts")
+    number = page.get_by_label(f"Weight of {first}, per cent")
+    expect(number).to_have_value("50")
+    press = page.get_by_role("button", name="A mixture:")
+    beside = page.locator(".re-way", has=press).locator("[aria-live]")
+    expect(beside).to_contain_text("decisions change")
+    number.fill("20")
+    number.press("Tab")
+    expect(page.get_by_label(f"Weight of {second}, per cent")).to_have_value("80")
+    expect(press).to_have_text("A mixture: approve 20%, deny 80%")
+    denied = beside.text_content()
+    page.get_by_role("slider", name=f"Weight of {first}, slider").press("End")
+    expect(press).to_have_text("A mixture: approve")
+    expect(beside).not_to_have_text(denied or "")
+    number.fill("70")
+    number.press("Tab")
+    expect(press).to_have_text("A mixture: approve 70%, deny 30%")
+    window.shoot("workbench-mixture")
+    reason(page, "mostly the younger")
+    with page.expect_navigation():
+        press.click()
+    expect(page.get_by_text("settled: a mixture of both")).to_be_visible()
+    settled = bench.api.get(f"/v1/rulesets/{ruleset}").json()["settlements"]
+    assert [one["outcome"] for one in settled] == ["approve 0.7, deny 0.3"]
+
+
 def test_the_confusion_stands_beside_the_impact(window: Window, bench: Bench) -> None:
     """Every row is in one cell of recorded and decided, before and after; what moves is what changes."""
     ruleset = bench.fresh()
