@@ -89,7 +89,7 @@ class Boundary:
             for said, outcomes in (("The model", own), ("With the draft in force", edited)):
                 with Tag("div", look="re-card"):
                     Tag("h2", said)
-                    with canvas(f"{said}: decisions over {' and '.join(map(words.name, self.names))}"):
+                    with canvas(axes, f"{said}: decisions over {' and '.join(map(words.name, self.names))}"):
                         hatches(len(schema.classes), "re-h")
                         cells(axes, outcomes, "re-h")
                         dots(axes, rows, opened.table.outcomes)

@@ -28,6 +28,8 @@ CELLS = 48
 MOST_CATEGORIES = 24
 #: So many letters of their names stand under it: a line or two.
 LETTERS = 90
+#: At a tick stand so many letters, each about so wide, and their lines so far apart.
+WIDEST, LETTER, LINE = 13, 6.6, 11.0
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,23 @@ class Axis:
         part = min(max((value - self.low) / (self.high - self.low), 0.0), 1.0)
         return round(self.length * (1.0 - part if self.upward else part), 2)
 
+    def ticks(self) -> list[tuple[float, str]]:
+        """Where ticks stand within the drawing and what is written there: round numbers, categories by name."""
+        if self.feature.is_number:
+            most = 5 if self.upward else 6
+            return [(self.at(value), tick_text(value)) for value in round_values(self.low, self.high, most)]
+        name_of = {float(code): name for name, code in self.feature.code_of.items()}
+        step = max(1, math.ceil(LINE * len(self.codes) / self.length))
+        return [(self.at(place), name_of[code]) for place, code in enumerate(self.codes) if place % step == 0]
+
+    @property
+    def aslant(self) -> bool:
+        """Whether its texts have no room side by side."""
+        names = [text for _, text in self.ticks()]
+        room = self.length / max(len(names), 1)
+        wide = max((min(len(name), WIDEST) for name in names), default=0) * LETTER
+        return not (self.upward or self.feature.is_number) and wide + LETTER > room
+
     def shown(self, value: float) -> float:
         """A value to as many digits as can be told apart along the axis."""
         digits = 2 - math.floor(math.log10(self.high - self.low))
@@ -87,6 +106,23 @@ class Axis:
         return [(low, max(high, low + 1.5)) for low, high in ends]
 
 
+def round_values(low: float, high: float, most: int) -> list[float]:
+    """The multiples of 1, 2 or 5 times a power of ten between two numbers, at most so many."""
+    digits = math.floor(math.log10((high - low) / most))
+    power = 10.0**digits
+    for step in (power * part for part in (1, 2, 5, 10, 20)):
+        first, last = math.ceil(low / step), math.floor(high / step)
+        if last - first < most:
+            break
+    return [round(place * step, max(-digits, 0)) for place in range(first, last + 1)]
+
+
+def tick_text(value: float) -> str:
+    """A number as it stands at a tick: in full where there is room for it."""
+    text = words.number(value)
+    return text if len(text) <= WIDEST else f"{value:.3g}"
+
+
 def _commonest(codes: Sequence[float], present: Matrix) -> tuple[float, ...]:
     """The commonest of a category's codes in a column without missing values, in schema order."""
     known = present[np.isin(present, codes)]
@@ -104,10 +140,33 @@ def plane(names: Sequence[str], schema: Schema, rows: Matrix) -> Plane:
     return Axis.of(names[0], schema, rows, WIDTH), Axis.of(names[1], schema, rows, HEIGHT, upward=True)
 
 
-def canvas(said: str) -> Tag:
-    """The drawing, with room for the outermost lines."""
-    view = f"-6 -6 {WIDTH + 12:g} {HEIGHT + 12:g}"
-    return Tag("svg", viewBox=view, role="img", aria_label=said, style="width:100%;height:auto;max-height:340px")
+def canvas(axes: Plane, said: str) -> Tag:
+    """The drawing with the ticks of both axes beside it, and room for the outermost lines."""
+    across, upward = (max((min(len(text), WIDEST) for _, text in axis.ticks()), default=0) for axis in axes)
+    left, below = 14 + LETTER * upward, 16 + 0.7 * LETTER * across if axes[0].aslant else 22
+    view = f"{-left:g} -6 {left + WIDTH + 18:g} {HEIGHT + below + 6:g}"
+    made = Tag("svg", viewBox=view, role="img", aria_label=said, style="width:100%;height:auto;max-height:380px")
+    with made:
+        for axis in axes:
+            for at, text in axis.ticks():
+                _tick(axis, at, text)
+    return made
+
+
+def _tick(axis: Axis, at: float, text: str) -> None:
+    short = text if len(text) <= WIDEST else f"{text[: WIDEST - 1]}…"
+    if axis.upward:
+        line: dict[str, Any] = {"x1": -4, "x2": 0, "y1": at, "y2": at}
+        place: dict[str, Any] = {"x": -8, "y": round(at + 4, 2), "text_anchor": "end"}
+    else:
+        line = {"x1": at, "x2": at, "y1": HEIGHT, "y2": HEIGHT + 4}
+        place = {"x": at, "y": HEIGHT + 16, "text_anchor": "middle"}
+        if axis.aslant:
+            place |= {"text_anchor": "end", "transform": f"rotate(-40 {at:g} {HEIGHT + 12:g})", "y": HEIGHT + 12}
+    Tag("line", look="tick", **line)
+    with Tag("text", short, "tick", **place):
+        if short != text:
+            Tag("title", text)
 
 
 def meeting(draft: Draft, conflict: Conflict, rows: Matrix, outcomes: Indices) -> None:
@@ -116,7 +175,7 @@ def meeting(draft: Draft, conflict: Conflict, rows: Matrix, outcomes: Indices) -
     rules = [draft.rules.rule(name) for name in conflict.rules]
     names = telling(rules, schema)
     axes = plane(names, schema, rows)
-    with canvas(f"{' and '.join(conflict.rules)} over {' and '.join(map(words.name, names))}"):
+    with canvas(axes, f"{' and '.join(conflict.rules)} over {' and '.join(map(words.name, names))}"):
         Tag("rect", x=0, y=0, width=WIDTH, height=HEIGHT, fill="none", stroke="var(--line)")
         dots(
             axes, rows[region_mask(conflict.region, rows, schema)], outcomes[region_mask(conflict.region, rows, schema)]

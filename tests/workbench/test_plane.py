@@ -15,7 +15,20 @@ from nicegui import Client, ui
 from ruleedit.regions import rule_box
 from ruleedit.rules import Clause, Outcome, Rule
 from ruleedit.schema import Feature, Schema
-from service.workbench.plane import MOST_CATEGORIES, Axis, Plane, dots, labels, outline, plane, surface
+from service.workbench.plane import (
+    MOST_CATEGORIES,
+    WIDEST,
+    Axis,
+    Plane,
+    canvas,
+    dots,
+    labels,
+    outline,
+    plane,
+    round_values,
+    surface,
+    tick_text,
+)
 from service.workbench.tags import Tag
 
 NAMES = tuple(f"shop {at:04d}" for at in range(2_000))
@@ -133,3 +146,63 @@ def test_the_ends_of_an_axis_have_no_more_digits_than_can_be_seen(low: float, wi
     axis = Axis(Feature("ratio", "numeric"), 0, low, low + wide, 100.0)
     for end in (axis.low, axis.high):
         assert abs(axis.shown(end) - end) <= max(0.5 * 10.0 ** min(math.floor(math.log10(wide)) - 2, 0), 1e-9) * 1.01
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "values"),
+    [
+        (18.0, 75.0, 5, [20.0, 40.0, 60.0]),
+        (5_120.0, 101_900.0, 6, [20_000.0, 40_000.0, 60_000.0, 80_000.0, 100_000.0]),
+        (-0.31, 0.29, 5, [-0.2, 0.0, 0.2]),
+        (0.0, 3.0, 6, [0.0, 1.0, 2.0, 3.0]),
+    ],
+)
+def test_ticks_stand_at_numbers_that_people_would_choose(
+    low: float, high: float, most: int, values: list[float]
+) -> None:
+    """Multiples of 1, 2 or 5 times a power of ten."""
+    assert round_values(low, high, most) == values
+
+
+@given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(5, 8))
+def test_an_axis_has_two_ticks_at_least_and_no_more_than_have_room(low: float, wide: float, most: int) -> None:
+    """All of them on the axis, ascending, evenly apart."""
+    values = round_values(low, low + wide, most)
+    assert 2 <= len(values) <= most
+    assert values == sorted(set(values))
+    assert all(low - 1e-9 * abs(low) <= value <= low + wide + 1e-9 * abs(low + wide) for value in values)
+
+
+def test_each_category_that_stands_there_has_its_name_at_its_middle() -> None:
+    """Of more than have room for a line each every other one."""
+    few = Axis.of("in", SCHEMA, TABLE, 220.0, upward=True)
+    assert few.ticks() == [(165.0, "false"), (55.0, "true")]
+    many = axes("in", "shop")[1]
+    assert [text for _, text in many.ticks()][:2] == [NAMES[3], NAMES[100]]
+    assert len(many.ticks()) == MOST_CATEGORIES // 2
+    assert len(axes("shop", "in")[0].ticks()) == MOST_CATEGORIES
+
+
+def test_names_that_have_no_room_side_by_side_stand_aslant_and_long_ones_are_cut(drawing: Tag) -> None:
+    """The whole name is still there for whoever points at it; two short ones lie as ever."""
+    long = Schema(
+        (Feature("kind", "categorical", categories=("short", "x" * 60)), *SCHEMA.features), "y", ("no", "yes")
+    )
+    table = np.array([[1, 0.5, 1, 0], [2, 0.7, 2, 1]], dtype=float)
+    with drawing:
+        canvas(plane(("kind", "ratio"), long, table), "a plane")
+    texts = [one for one in drawn(drawing, "text") if "tick" in one.classes]
+    assert [one._text for one in texts][:2] == ["short", "x" * (WIDEST - 1) + "…"]
+    assert [one._text for one in drawn(drawing, "title")] == ["x" * 60]
+    assert len(drawn(drawing, "line")) == len(texts)
+    assert axes("shop", "in")[0].aslant
+    assert not any(axis.aslant for axis in (*axes("in", "shop"), *axes("ratio", "in")))
+
+
+def test_a_number_at_a_tick_is_written_in_full_where_it_has_room() -> None:
+    """Thousands apart; of many digits, as a power of ten."""
+    assert [tick_text(value) for value in (2_000_000_000.0, -0.25, 2e11)] == [
+        "2\u202f000\u202f000\u202f000",
+        "−0.25",
+        "2e+11",
+    ]
