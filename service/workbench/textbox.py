@@ -116,7 +116,8 @@ class TextBox:
         self._suggest()
         wrong = self.check(text)
         # Whoever is in the middle of a word that can be finished is told what could come, not that it isn't there yet.
-        unfinished = wrong is not None and wrong.end >= len(text.rstrip()) and bool(list(self.next))
+        goes_on = wrong is not None and not wrong.sure and wrong.end >= len(text.rstrip())
+        unfinished = goes_on and bool(list(self.next))
         self.complain(None if unfinished else wrong)
         if wrong is None:
             await self.heard(text)

@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.errors import ClauseRefused, RuleEditError, RuleTextError, UnknownName
 from ruleedit.regions import check_clause
-from ruleedit.rules import Clause, name_text
-from ruleedit.schema import Feature
+from ruleedit.rules import KEYWORDS, Clause, name_text
+from ruleedit.schema import Feature, Schema
 from ruleedit.text import parse_clause
 
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'|\"((?:[^\"\\]|\\.)*)\"")
 #: What ends a clause; the AND of `between a and b` stands behind a number and is left to it.
 _ENDS = re.compile(r"\s+(?:and(?!\s+[-+.\d]+(?:\s|$))|then|otherwise|to|before|after)\b", re.IGNORECASE)
+#: A bare name with what ends it behind it.
+_NAME = re.compile(r"[^\W\d]\w*(?=[\s<>=!])")
 _WORD = re.compile(r"`(?:[^`]|``)*`?|'(?:[^']|'')*'?|[^\s(),]+|\S")
 
 
 @dataclass(frozen=True)
 class Wrong:
-    """A problem in words, and the part of the text that it is about."""
+    """A problem in words, and the part of the text that it is about.
+
+    ``sure`` is what stays wrong whatever is typed behind it.
+    """
 
     said: str
     start: int
     end: int
+    sure: bool = False
 
     def parts(self, text: str) -> tuple[str, str, str]:
         """The text before the wrong words, those, and what follows."""
@@ -33,12 +40,46 @@ class Wrong:
 
 
 def wrong_edit(draft: Draft, text: str) -> Wrong | None:
-    """What is wrong with an edit as text; None where nothing is."""
+    """What is wrong with an edit as text; None where nothing is.
+
+    A name that the schema doesn't have comes first: whoever mistyped it is told before the edit is whole.
+    """
     try:
         edit(draft, [text], reason="tried", author="")
     except RuleEditError as problem:
-        return located(text, problem)
+        return _unknown(draft.schema, text) or located(text, problem)
     return None
+
+
+def _unknown(schema: Schema, text: str) -> Wrong | None:
+    """The first feature's name in a text that the schema doesn't have, if it is whole: something stands behind it."""
+    for start, end in _names(text):
+        written = text[start:end]
+        name = written[1:-1].replace("``", "`") if written.startswith("`") else written
+        try:
+            schema.feature(name)
+        except UnknownName as problem:
+            return Wrong(str(problem), start, end, sure=True)
+    return None
+
+
+def _names(text: str) -> Iterator[tuple[int, int]]:
+    """Where whole names of features stand in an edit: at the beginning of each clause."""
+    begun, between = False, False
+    words = list(_WORD.finditer(text))
+    verb = words[0].group().lower() if words else ""
+    for place, word in enumerate(words):
+        said = word.group().lower()
+        if begun and said not in KEYWORDS:
+            name = word if said.startswith("`") and word.end() < len(text) else _NAME.match(text, word.start())
+            if name is not None:
+                yield name.span()
+        if said == "then":
+            return
+        # A rule is named between verb and clause; the AND of `between a and b` begins none.
+        second = place == 1 and verb in ("set", "add", "drop")
+        begun = second or said == "if" or (said == "and" and not between) or (said == "to" and verb == "set")
+        between = said == "between" or (between and said != "and")
 
 
 def read_clause(text: str, feature: Feature) -> Clause | Wrong:

@@ -82,6 +82,9 @@ def test_what_is_wrong_is_marked_under_the_word(window: Window, own: str) -> Non
     )
     assert left < 3
     window.shoot("wrong-word")
+    box.fill("new IF agee > 25 AND ")
+    expect(word).to_have_text("agee")
+    expect(page.get_by_role("alert").filter(has_text="did you mean 'age'")).to_be_visible()
     box.fill("new IF age > 25 THEN deny")
     expect(word).to_have_count(0)
     page.keyboard.press("Escape")

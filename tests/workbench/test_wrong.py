@@ -41,6 +41,50 @@ def test_the_words_that_are_wrong_are_marked(text: str, words: str) -> None:
     assert "".join(found.parts(text)) == text
 
 
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("new IF agge ", "agge"),
+        ("new IF agge < 30 AND ", "agge"),
+        ("new IF agge<30 AND pur", "agge"),
+        ("new IF age between 1 and 2 AND purpos = ", "purpos"),
+        ("new IF purpose in (car, 'x AND y') AND `capital gain` ", "`capital gain`"),
+        ("set R1 agee > ", "agee"),
+        ("set R1 age > 30 to agee ", "agee"),
+        ("add R1 purpos ", "purpos"),
+    ],
+)
+def test_an_unknown_feature_is_marked_as_soon_as_its_word_is_whole(text: str, word: str) -> None:
+    """Though the edit isn't, with the names that are near; and it is sure, whatever comes behind it."""
+    found = wrong_edit(DRAFT, text)
+    assert found is not None
+    assert found.parts(text)[1] == word
+    assert found.said.startswith("no feature")
+    assert "; did you mean" in found.said
+    assert found.sure
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "new IF agge",
+        "new IF `agge",
+        "new IF age between 1 and ",
+        "new IF age between 1 and 2 ",
+        "new IF purpose = 'x and agge y' ",
+        "new IF `x and agge",
+        "new IF AND ",
+        "new IF age > 3 THEN deny before agge ",
+        "set agge age ",
+    ],
+)
+def test_a_word_that_can_go_on_or_names_no_feature_is_not_taken_for_one(text: str) -> None:
+    """Unfinished, within quotes, or where a rule, a value or an outcome stands."""
+    found = wrong_edit(DRAFT, text)
+    assert found is not None
+    assert not found.sure
+
+
 @pytest.mark.parametrize("text", ["set R1 age > 26", "new IF age < 20 AND purpose in (car) THEN deny", "remove R1"])
 def test_with_what_can_be_made_nothing_is_wrong(text: str) -> None:
     """Nothing is marked."""
