@@ -101,6 +101,11 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
+def many(value: int, what: str) -> str:
+    """A count of things, one of them without the s."""
+    return f"{number(value)} {what}{'' if value == 1 else 's'}"
+
+
 @contextlib.contextmanager
 def watching(what: str, quiet: bool) -> Iterator[Watch]:
     """A progress bar on standard error, where somebody is watching."""

@@ -15,6 +15,7 @@ from ruleedit.cli.common import (
     Out,
     Seed,
     json_text,
+    many,
     number,
     print_json,
     say,
@@ -271,7 +272,7 @@ def show_extraction(found: Extraction, seconds: float) -> None:
     measured = found.holdout or found.train
     agree = f"agree with the model on {share(measured.agreement)} of {rows}"
     made = f"({found.method}, {seconds:.1f} s; 95% interval {_span(measured.interval)})"
-    say(f"\n{len(found.rules)} rules, {found.clauses} clauses {agree} {made}")
+    say(f"\n{many(len(found.rules), 'rule')}, {many(found.clauses, 'clause')} {agree} {made}")
     shares = [
         (f"where the model says {one.name}", number(one.rows), share(one.agreement), _span(one.interval))
         for one in measured.by_class

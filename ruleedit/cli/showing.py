@@ -120,7 +120,8 @@ def show_rules(draft: Draft) -> None:
             rows.append(("", f"({', '.join(state)})", "", "", ""))
     covered, precision = figures.get("default", ("", ""))
     rows.append(("", f"OTHERWISE {draft.rules.default}", covered, precision, _stable(stable, "default")))
-    columns = ("rule", "", "held-out\nrows", "model\nagrees", *(("comes\nback",) if stable else ()))
+    measured = "training" if draft.origin.get("train") and not draft.origin.get("holdout") else "held-out"
+    columns = ("rule", "", f"{measured}\nrows", "model\nagrees", *(("comes\nback",) if stable else ()))
     table(columns, [row[: len(columns)] for row in rows], right=columns[2:])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ import pytest
 
 from ruleedit.datasets import loans
 from ruleedit.formats import canonical
+from ruleedit.models.folder import load, save
 from tests.commandline import Shop, answer, done, refused, run, three_classes
 
 
@@ -184,6 +186,22 @@ class TestExtract:
         assert set(found["fidelity"]) == {"train", "holdout"}
         assert found["clauses"] <= 5
         assert len(json.loads((tmp_path / "r.json").read_text())["rules"]) == found["rules"]
+
+    def test_people_read_one_rule_and_several_clauses(self, shop: Shop, tmp_path: Path) -> None:
+        """A count of one has no s."""
+        for budget, said in ((1, r"^1 rule, 1 clause agree"), (5, r"^\d+ rules?, [2-5] clauses agree")):
+            out = tmp_path / "r.json"
+            shown = done("extract", shop.model, "--data", shop.csv, "--out", out, "--max-clauses", budget).out
+            assert re.search(said, shown, re.MULTILINE)
+
+    def test_figures_of_training_rows_are_called_so(self, shop: Shop, tmp_path: Path) -> None:
+        """A model that has no row held out is measured on what it was trained on, in the table and below it."""
+        save(replace(load(shop.model), holdout=np.array([], dtype=np.intp)), tmp_path / "m")
+        shown = done("extract", tmp_path / "m", "--data", shop.csv, "--out", tmp_path / "r.json").out
+        assert re.search(r"^ +training +model", shown, re.MULTILINE)
+        assert "of training rows" in shown
+        assert "held-out" not in shown
+        assert re.search(r"^ +held-out +model", done("show", shop.rules).out, re.MULTILINE)
 
     def test_twice_gives_the_same_bytes(self, shop: Shop, tmp_path: Path) -> None:
         """The same seed, data and versions: the same file."""
