@@ -126,4 +126,4 @@ class RuleAct:
         elif not self.page.reason.strip():
             self.problem.say("Say why: the reason stands in the history beside the edit.")
         else:
-            self.page.commit(text, self.page.reason)
+            self.page.commit(text, self.page.reason, self.problem.say)

@@ -61,4 +61,4 @@ class Composer:
             self.complain("Say why: the reason stands in the history beside the edit.")
             self.why.focus()
         else:
-            self.page.commit(self.box.text, self.page.reason)
+            self.page.commit(self.box.text, self.page.reason, self.complain)

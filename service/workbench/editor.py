@@ -48,7 +48,7 @@ class Page(Sitting, Protocol):
     place: Place
 
     async def try_out(self, text: str | None) -> None: ...
-    def commit(self, text: str, reason: str) -> bool: ...
+    def commit(self, text: str, reason: str, complain: Callable[[str], None]) -> bool: ...
     def close(self) -> Any: ...
 
 
@@ -392,7 +392,7 @@ class ClauseEditor:
             self.complain("Say why: the reason stands in the history beside the edit.")
             self.why.focus()
             return
-        self.page.commit(text, self.page.reason)
+        self.page.commit(text, self.page.reason, self.complain)
 
 
 def reason_field(sitting: Sitting) -> Field:

@@ -382,16 +382,13 @@ class RulesPage:
         self._warned = self._warned or telling.Warned.of(self.place.draft)
         return Tried(draft, found, reached, tuple(telling.new_warnings(self._warned, draft)), seconds)
 
-    def commit(self, text: str, reason: str) -> bool:
-        """Make an edit as one step; what is wrong is said where the edit is made."""
+    def commit(self, text: str, reason: str, complain: Callable[[str], None]) -> bool:
+        """Make an edit as one step; what is wrong is said where the edit is made, by ``complain``."""
         try:
             by = self.place.actor.acting(EDIT)
             self.place.workspace.edit(self.place.record.id, self.place.draft.revision, [text], reason=reason, by=by)
         except RuleEditError as problem:
-            if self.editor is not None:
-                self.editor.complain(str(problem))
-            else:
-                ui.notify(str(problem), type="warning", multi_line=True)
+            complain(str(problem))
             return False
         self.editor = None
         # The page is drawn anew with the edit in it; the keyboard goes back to the rule that it was at.

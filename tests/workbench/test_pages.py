@@ -395,6 +395,21 @@ def test_who_has_no_key_sees_no_page(chromium: Browser, tmp_path: Path) -> None:
         page.close()
 
 
+def test_an_edit_that_is_refused_is_told_where_it_was_typed(window: Window, bench: Bench) -> None:
+    """Somebody else was quicker: that stands beside the edit, which stays as it was typed."""
+    ruleset = bench.fresh()
+    page = window.open(f"/r/{ruleset}/rules")
+    bench.edit(ruleset, "disable R1")
+    page.get_by_role("button", name="Type an edit").click()
+    box = page.get_by_role("combobox", name="An edit as text")
+    box.fill("new IF age < 20 THEN deny")
+    reason(page, "too late")
+    page.get_by_role("button", name="Apply").click()
+    told = page.get_by_role("group", name="Type an edit").get_by_role("alert").filter(has_text="revision")
+    expect(told).to_be_visible()
+    expect(box).to_have_value("new IF age < 20 THEN deny")
+
+
 def test_who_has_nothing_takes_the_example(chromium: Browser, tmp_path: Path) -> None:
     """Where there is no table yet a press brings one, read like a file that somebody chose; to an analyst."""
     with serving(tmp_path) as (base, said):
