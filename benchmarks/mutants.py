@@ -30,7 +30,7 @@ MODULES = {
     "regions": (("ruleedit/regions.py",), ("tests/test_regions.py",)),
     "feedback": (("ruleedit/feedback.py",), ("tests/test_feedback.py",)),
     "conflicts": (
-        ("ruleedit/conflicts/__init__.py", "ruleedit/conflicts/overlaps.py", "ruleedit/conflicts/settling.py"),
+        ("ruleedit/conflicts/__init__.py", "ruleedit/conflicts/overlapping.py", "ruleedit/conflicts/settling.py"),
         ("tests/conflicts/test_conflicts.py", "tests/test_edits.py", "tests/test_feedback.py"),
     ),
     "overlay": (("ruleedit/overlay.py",), ("tests/test_overlay.py",)),

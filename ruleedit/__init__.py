@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ruleedit.classifier import OverlayClassifier
-    from ruleedit.compare import compare
+    from ruleedit.comparison import compare
     from ruleedit.drafts import Draft
     from ruleedit.edits import edit
     from ruleedit.errors import RuleEditError
@@ -40,7 +40,7 @@ _HOMES = {
     "InMemoryModel": "models",
     "Outcome": "rules",
     "OverlayClassifier": "classifier",
-    "Preview": "preview",
+    "Preview": "impact.preview",
     "Release": "release",
     "Rule": "rules",
     "RuleEditError": "errors",
@@ -48,8 +48,8 @@ _HOMES = {
     "RuleSurrogate": "surrogate.estimator",
     "Schema": "schema",
     "TableModel": "models",
-    "adopt": "adoption",
-    "compare": "compare",
+    "adopt": "models.adoption",
+    "compare": "comparison",
     "edit": "edits",
     "encode": "tables",
     "extract_rules": "workflow",
@@ -58,7 +58,7 @@ _HOMES = {
     "parse_rule": "text",
     "put_in_force": "inforce",
     "read": "tables",
-    "train": "training",
+    "train": "models.training",
 }
 
 __all__ = [

@@ -75,6 +75,20 @@ def test_importing_the_library_is_light() -> None:
         assert not [name for name in (*HEAVY, *SERVER, "numpy") if name in found]
 
 
+def test_public_names_are_no_modules() -> None:
+    """Whatever was imported before: a module of that name would take a name's place once it is there."""
+    program = "\n".join(
+        [
+            "import importlib, inspect, pkgutil, ruleedit",
+            "for found in pkgutil.iter_modules(ruleedit.__path__):",
+            "    importlib.import_module(f'ruleedit.{found.name}')",
+            "named = {name: getattr(ruleedit, name) for name in ruleedit.__all__}",
+            "assert named and not [name for name, found in named.items() if inspect.ismodule(found)]",
+        ]
+    )
+    loaded(program)
+
+
 def test_help_is_light() -> None:
     """Help answers before anything heavy is imported, whatever other packages add."""
     found = loaded(command("--help"))

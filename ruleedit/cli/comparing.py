@@ -10,7 +10,7 @@ import typer
 from ruleedit.cli.common import Data, Json, Seed, number, print_json, say, share, table, target_or_none
 
 if TYPE_CHECKING:
-    from ruleedit.compare import Comparison
+    from ruleedit.comparison import Comparison
 
 #: So many of the groups in which most has changed are shown; ``--json`` has all.
 MOST_GROUPS = 8
@@ -34,7 +34,7 @@ def compare(
     as_json: Json = False,
 ) -> None:
     """What changed from A to B: rules that say where they differ, measured on held-out rows, and who is affected."""
-    from ruleedit.compare import compare as find_differences
+    from ruleedit.comparison import compare as find_differences
     from ruleedit.release import load_answering
     from ruleedit.tables import read
 

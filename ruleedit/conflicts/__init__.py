@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, overload
 
-from ruleedit.conflicts.overlaps import Entry, Exceptions, Relations, meeting_bits, places, turned
+from ruleedit.conflicts.overlapping import Entry, Exceptions, Relations, meeting_bits, places, turned
 from ruleedit.errors import ConflictsOpen
 from ruleedit.regions import Box, Part, Region, box_clauses, box_text, rule_box
 from ruleedit.rules import Outcome, Rule, RuleSet, Settlement
@@ -204,7 +204,7 @@ class Conflicts:
 
     @cached_property
     def relations(self) -> Relations:
-        """How the asserted rules stand to each other, for `ruleedit.conflicts.overlaps`."""
+        """How the asserted rules stand to each other, for `ruleedit.conflicts.overlapping`."""
         beaten = [0] * len(self.asserted)
         settled: dict[tuple[int, int], Outcome] = {}
         later = list(self.disagreeing)

@@ -146,7 +146,7 @@ class Preview:
         self._confusion = None if self._truth is None else _crossed(self._truth, self._model)
 
     def of(self, edited: RuleSet) -> Glance:
-        """The impact of the edits between the base and ``edited``; raises as `ruleedit.conflicts.overlaps` does."""
+        """The impact of the edits between the base and ``edited``; raises as `ruleedit.conflicts.overlapping` does."""
         classes = self.schema.classes
         asked: dict[Outcome, Bits] = {}
         undecided = self._none.copy()

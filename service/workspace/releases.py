@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, BinaryIO
 
 from ruleedit.bundle import Bundle, Choices, bundle, card
-from ruleedit.compare import compare
+from ruleedit.comparison import compare
 from ruleedit.conflicts import refuse_open
 from ruleedit.errors import Refused, TableError
 from ruleedit.inforce import check_mode

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ruleedit.compare import compare
+from ruleedit.comparison import compare
 from ruleedit.conflicts import find_conflicts, refuse_open
 from ruleedit.decisions import row_warnings
 from ruleedit.doubts import authors, doubts

@@ -12,10 +12,10 @@ from ruleedit.conflicts import (
     effective,
     find_conflicts,
     open_conflicts,
+    overlapping,
     overlaps,
     refuse_open,
 )
-from ruleedit.conflicts import overlaps as overlapping
 from ruleedit.conflicts.settling import resolve
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit

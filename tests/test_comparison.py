@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ruleedit.compare import Comparison, compare
+from ruleedit.comparison import Comparison, compare
 from ruleedit.datasets import loans
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit

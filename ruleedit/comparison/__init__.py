@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ruleedit.compare.difference import Difference, DifferenceRule, labelled
+from ruleedit.comparison.difference import Difference, DifferenceRule, labelled
 from ruleedit.errors import Refused
 from ruleedit.matching import Indices, Mask, Matrix, box_mask
 from ruleedit.models import split_points
