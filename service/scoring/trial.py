@@ -50,6 +50,9 @@ class Trial:
         self.share = share
         #: The trial's number in the database, once it is there.
         self.number = 0
+        #: What of the counts is in the database. It stands here, so that whoever still holds a trial that has
+        #: ended, as a chore may, adds nothing twice.
+        self.written = TrialCounts()
         self._lock = threading.Lock()
         self._pairs: Counter[tuple[str, str]] = Counter()
         self._failed = 0

@@ -36,8 +36,6 @@ class Trials:
         self._workflow = workflow
         self._switching = threading.Lock()
         self._counting = threading.Lock()
-        #: What was added to the database of each trial's counts, by its number.
-        self._written: dict[int, TrialCounts] = {}
 
     def follow(self) -> None:
         """Try what the database says is on trial; one whose release may no longer serve is left out, and said."""
@@ -119,7 +117,7 @@ class Trials:
         with self._counting:
             counts = self._repository.counted(record.number)
             if trial is not None and here:
-                counts += trial.counts() - self._written.get(trial.number, TrialCounts())
+                counts += trial.counts() - trial.written
         return trial_view(record, "ended" if record.ended else "running" if here else "stopped", counts)
 
     def _take_up(self, record: TrialRecord) -> None:
@@ -134,15 +132,14 @@ class Trials:
         ended = self._scoring.end(name, kind)
         if ended is not None:
             self._write(ended)
-            self._written.pop(ended.number, None)
 
     def _write(self, trial: Trial) -> None:
         with self._counting:
             counts = trial.counts()
-            fresh = counts - self._written.get(trial.number, TrialCounts())
+            fresh = counts - trial.written
             if fresh:
                 self._repository.count_trial(trial.number, fresh)
-                self._written[trial.number] = counts
+                trial.written = counts
 
     def _check(self, release: ReleaseRecord, kind: Kind) -> None:
         self._workflow.check_expiry(release.expires)

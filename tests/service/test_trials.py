@@ -14,10 +14,11 @@ from ruleedit.decisions import Decision
 from ruleedit.decisions.onerow import RowDecider
 from ruleedit.release import load
 from ruleedit.tables import encode, read
+from service.app import create_app
 from service.scoring.trial import MOST_WAITING, Trial, split
 from service.store.records import TrialCounts
 from tests.commandline import Shop
-from tests.serving import Api, Made, guarded, make, refused, serving
+from tests.serving import Api, Made, guarded, local, make, refused, serving, serving_app
 
 ROWS = [
     {"age": 20 + i % 50, "income": 1000.0 + 7 * i, "job": [None, "a", "b"][i % 3], "member": bool(i % 2)}
@@ -173,6 +174,20 @@ def test_trials_outlive_a_restart(tmp_path: Path) -> None:
         assert (ended["state"], ended["rows"]) == ("ended", len(ROWS))
         assert counted["rows"] <= len(ROWS)
         assert api.decide("small", ROWS[0]).json()["decisions"][0]["release"] == other
+
+
+def test_a_chore_that_still_holds_an_ended_trial_counts_nothing_twice(tmp_path: Path) -> None:
+    """It takes the trials at one moment and writes them at the next, between which one may end."""
+    app = create_app(local(tmp_path))
+    with serving_app(app) as api:
+        made, work = make(api), app.state.workspace
+        other = api.released(made.ruleset, "small")
+        begin(api, other, "shadow")
+        api.decide("small", *ROWS)
+        (held,) = work.scoring.trials.values()
+        end(api, other, "shadow")
+        work.trials._write(held)
+        assert shown(api, other, len(ROWS))["rows"] == len(ROWS)
 
 
 def test_a_release_that_comes_into_service_is_tried_no_more(tmp_path: Path) -> None:
