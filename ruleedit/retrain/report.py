@@ -277,8 +277,12 @@ def _rule_effect(feedback: Feedback, place: int, counts: Sequence[int]) -> RuleE
 
 
 def flips_by_class(before: Indices, after: Indices, classes: tuple[str, ...]) -> dict[str, int]:
-    """How many rows went from each class to each other one, commonest first; keys as "deny -> approve"."""
-    return _flips(np.array(counted(before, after, (len(classes), len(classes)))), classes)
+    """How many rows went from each class to each other one, commonest first; keys as "deny -> approve".
+
+    A place of -1 is the last of ``classes``, as where a row is left to the model and that has a name there.
+    """
+    many = len(classes)
+    return _flips(np.array(counted(before % many, after % many, (many, many))), classes)
 
 
 def _flips(decided: npt.NDArray[np.integer], classes: tuple[str, ...]) -> dict[str, int]:
