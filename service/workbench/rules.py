@@ -386,13 +386,17 @@ class RulesPage:
         """Make an edit as one step; what is wrong is said where the edit is made, by ``complain``."""
         try:
             by = self.place.actor.acting(EDIT)
-            self.place.workspace.edit(self.place.record.id, self.place.draft.revision, [text], reason=reason, by=by)
+            made = self.place.workspace.edit(
+                self.place.record.id, self.place.draft.revision, [text], reason=reason, by=by
+            )
         except RuleEditError as problem:
             complain(str(problem))
             return False
         self.editor = None
-        # The page is drawn anew with the edit in it; the keyboard goes back to the rule that it was at.
-        at = "" if self.open_card is None else self.open_card.rule.id
+        # The page is drawn anew with the edit in it; the keyboard goes to the rule that it was at or that is new.
+        known = self.place.draft.rules.ids
+        new = next((rule["id"] for rule in made["rules"] if rule["id"] not in known), "")
+        at = new if self.open_card is None else self.open_card.rule.id
         ui.run_javascript(f"sessionStorage.setItem('rule', {json.dumps(at)})")
         ui.navigate.reload()
         return True

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -60,7 +62,9 @@ def test_an_edit_is_completed_word_by_word_with_the_keyboard_alone(window: Windo
     box.focus()
     with page.expect_navigation():
         page.keyboard.press("Enter")
-    assert any("employment = retired" in str(rule["text"]) for rule in rules(bench, own))
+    made = next(rule for rule in rules(bench, own) if "employment = retired" in str(rule["text"]))
+    # The keyboard is at the rule that is new.
+    page.wait_for_function(f"document.activeElement.closest('[data-rule={json.dumps(made['id'])}]')")
 
 
 def test_what_is_wrong_is_marked_under_the_word(window: Window, own: str) -> None:
