@@ -150,11 +150,18 @@ def doubts_of(draft: Draft, asked: Feedback, conflicts: Sequence[Conflict], coun
 
 
 def authors(draft: Draft) -> dict[str, str]:
-    """Who wrote each asserted rule last, by its id; a rule that the base asserts has nobody."""
+    """Who wrote each asserted rule last, by its id; a rule that the base asserts has nobody.
+
+    Whoever says how sure a rule is hasn't written it.
+    """
     found: dict[str, str] = {}
+    written = {rule.id: rule for rule in draft.base}
     for step in draft.history:
         for _, rule in step.change.put:
-            found[rule.id] = step.author
+            known = written.get(rule.id)
+            if known is None or rule.replace(confidence=known.confidence) != known:
+                found[rule.id] = step.author
+            written[rule.id] = rule
     return found
 
 
@@ -200,7 +207,8 @@ def _shifts(schema: Schema, groups: Counts) -> Iterator[Doubt]:
         many = sum(here[:classes])
         if min(many, sum(elsewhere[:classes])) < LEAST_ROWS:
             continue
-        for number, name in enumerate(schema.classes):
+        # Of two classes the other shifts by as much, the other way.
+        for number, name in enumerate(schema.classes[:1] if classes == 2 else schema.classes):
             old, new = _rates(here, number, classes)
             old_there, new_there = _rates(elsewhere, number, classes)
             moved = new - old

@@ -75,7 +75,7 @@ def test_a_subgroup_whose_rate_shifts_is_named() -> None:
     """By how much more than elsewhere."""
     shifts = [one for one in found(drafted("new IF c = a AND x >= 50 THEN no")) if one.kind == "subgroup"]
     assert {one.group for one in shifts} == {"c = a"}
-    first = shifts[0]
+    (first,) = shifts
     assert (first.group, first.rows, first.share) == ("c = a", 40, pytest.approx(0.5))
     assert first.says == "'no' where c = a: from 50.0% to 100.0%, 50.0% more than elsewhere"
     assert [one for one in found(drafted("new IF x < 30 THEN yes")) if one.kind == "subgroup"] == []
@@ -91,6 +91,15 @@ def test_two_authors_who_disagree_are_named_settled_or_not() -> None:
     settled = edit(both, ["resolve R2 R3 priority"], reason="", author="cat")
     assert [one.says.endswith("settled") for one in found(settled, truth=None)] == [True]
     assert authors(settled) == {"R2": "ann", "R3": "bob"}
+
+
+def test_who_says_how_sure_a_rule_is_has_not_written_it() -> None:
+    """Nobody disagrees with himself because another weighed his rule; who changes a clause has written it."""
+    alone = drafted("new IF x > 80 THEN yes", "new IF x > 90 THEN no")
+    weighed = edit(alone, ["confidence R3 0.8"], reason="", author="bob")
+    assert authors(weighed) == {"R2": "ann", "R3": "ann"}
+    assert [one for one in found(weighed) if one.kind == "disagreement"] == []
+    assert authors(edit(weighed, ["set R3 x > 95"], reason="", author="bob")) == {"R2": "ann", "R3": "bob"}
 
 
 def test_without_labels_only_disagreements_are_said() -> None:
