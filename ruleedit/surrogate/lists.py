@@ -110,8 +110,9 @@ class Draft:
 
     def mask(self, data: Binned) -> Mask:
         """The rows that it holds; shape (n,)."""
-        allowed, is_set = unfolded([self], data)
-        mask: Mask = kernel.held(data.table, allowed[0], is_set[0])
+        is_set = np.zeros(len(data.bins), dtype=bool)
+        is_set[list(self.sets)] = True
+        mask: Mask = kernel.held(data.table, self.allowed(data), is_set)
         return mask
 
     @classmethod
@@ -243,7 +244,7 @@ def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float
 
     ``worth`` says what each of ``rows`` is worth to the rule; within ``most`` clauses.
     """
-    allowed, costs = unfolded([rule], data)[0][0], prices([rule], data)[0]
+    allowed, costs = rule.allowed(data).copy(), rule.flat(data.bins).costs.copy()
     value, _ = kernel.better(data.table, rows, worth, allowed, costs, price, most)
     rule.put(allowed, costs, data)
     return float(value) - price * int(costs.sum())
