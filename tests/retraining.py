@@ -135,6 +135,16 @@ def case(
     return Case(asked, rows[~gone], answers[~gone], rows[held_out], answers[held_out], model, trainer)
 
 
+def board_case(*texts: str) -> Case:
+    """Boards of nine squares: three `x` in a line win, of which a model becomes very sure."""
+    squares = ("first", "second", "third", "left", "middle", "right", "seventh", "eighth", "last")
+    features = (Feature(name, "categorical", categories=("b", "o", "x")) for name in squares)
+    rows = np.random.default_rng(0).integers(1, 4, size=(700, 9)).astype(float)
+    lines = ((0, 1, 2), (3, 4, 5), (6, 7, 8), (0, 3, 6), (1, 4, 7), (2, 5, 8), (0, 4, 8), (2, 4, 6))
+    won = np.any([(rows[:, line] == 3.0).all(axis=1) for line in lines], axis=0)
+    return case(Schema(tuple(features), "won", ("no", "yes")), rows, won.astype(np.intp), *texts, trees=100)
+
+
 def loans_case(*texts: str, rows: int = 3_000, share: float = 0.0, seed: int = 0) -> Case:
     """Loan applications under the old policy, with feedback."""
     table = loans(rows, seed=seed)

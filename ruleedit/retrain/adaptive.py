@@ -27,7 +27,7 @@ from ruleedit.retrain.contrast import contrast, edges, own_edges
 from ruleedit.retrain.course import PROBES, Course
 from ruleedit.retrain.modify import draw_answers
 from ruleedit.retrain.objective import Score
-from ruleedit.retrain.population import Population, nearby
+from ruleedit.retrain.population import Population, around
 from ruleedit.retrain.selection import select_by_program, usefulness
 from ruleedit.retrain.task import Retrained, Stopped, Synthetic, Task
 
@@ -61,7 +61,8 @@ class _Adaptive:
         self.batches = min(task.iterations, BATCHES_OF_SEVERAL if several else BATCHES)
         # The start, the batches and the last training.
         self.course = Course(task, most=self.batches + 2)
-        self.edges = edges(task.feedback, task.background)
+        # Only rows inside are taught here, so more that are missing show no split where to part them.
+        self.edges = edges(task.feedback, task.background, missing_often=False)
         first = min(max(FIRST_ROWS, math.ceil(FIRST_SHARE * len(task.rows))), MOST_FIRST)
         share = self.course.limit // max(2 * len(self.course.rules), 1)
         self.first = min(task.batch or first, max(share, LEAST_BATCH))
@@ -146,7 +147,7 @@ class _Adaptive:
         rows = self.course.generator.rows
         # From as far as the probe rows come, of which there are as many for fewer rows.
         enough = max(count, PROBES * len(rows) // max(len(self.course.split.validation), 1))
-        near = nearby(self.task.feedback, rule, rows, enough)[0]
+        near = around(self.task.feedback, rule, rows, enough)
         return self.course.generator.moved(rule, rows[self.course.rng.choice(near, count, replace=count > len(near))])
 
     def _bases(self, bases: Population, count: int, model: Model | None) -> Indices:

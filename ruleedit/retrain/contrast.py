@@ -47,10 +47,13 @@ class Edges:
         return drawn
 
 
-def edges(feedback: Feedback, background: Background, rules: Sequence[int] | None = None) -> tuple[Edges, ...]:
+def edges(
+    feedback: Feedback, background: Background, rules: Sequence[int] | None = None, *, missing_often: bool = True
+) -> tuple[Edges, ...]:
     """The edges of every feature that one of the feedback rules at the places ``rules`` (None: any) names.
 
-    In schema order.
+    In schema order. With ``missing_often`` missing is tried more often than any one category where a rule
+    parts it from most of them (`_parts_missing`).
     """
     named: dict[str, list[ValueSet]] = {}
     for box in _boxes(feedback.rules if rules is None else [feedback.rules[place] for place in rules]):
@@ -58,7 +61,7 @@ def edges(feedback: Feedback, background: Background, rules: Sequence[int] | Non
             named.setdefault(name, []).append(values)
     schema = feedback.schema
     return tuple(
-        _edges(place, feature, named[feature.name], background)
+        _edges(place, feature, named[feature.name], background, missing_often)
         for place, feature in enumerate(schema.features)
         if feature.name in named
     )
@@ -72,7 +75,9 @@ def _boxes(rules: Sequence[FeedbackRule]) -> Iterator[Box]:
             yield from part.holes
 
 
-def _edges(place: int, feature: Feature, sets: Sequence[ValueSet], background: Background) -> Edges:
+def _edges(
+    place: int, feature: Feature, sets: Sequence[ValueSet], background: Background, missing_often: bool
+) -> Edges:
     bounds = sorted({bound for values in sets for bound in _bounds(values)})
     common = np.array([value for value, _ in background.common[place]])
     if feature.is_number:
@@ -84,7 +89,8 @@ def _edges(place: int, feature: Feature, sets: Sequence[ValueSet], background: B
     else:
         values = [*map(float, feature.code_of.values()), *([0.0] if feature.kind == "categorical" else [])]
     if feature.missing:
-        values += [np.nan] * (len(values) // 2 if any(_parts_missing(one, feature) for one in sets) else 1)
+        often = missing_often and any(_parts_missing(one, feature) for one in sets)
+        values += [np.nan] * (len(values) // 2 if often else 1)
     return Edges(place, tuple(bounds), as_read(np.array(values or common, dtype=float)), common)
 
 

@@ -3,7 +3,7 @@
 A seeded, stratified quarter of the given rows is the validation part: acceptance and stopping look
 at it alone, no synthetic row is in it, and no model of the loop is trained on it. A rule with
 fewer than `FEW` validation rows is measured on `PROBES` probe rows besides, which never enter
-training: validation rows that the rule holds when it is relaxed far enough, moved into its region.
+training: validation rows that miss its region by one feature, or more where these are few, moved into it.
 (Rows interpolated as the synthetic ones are lie in the middle of their parents, where a model has
 it easy: on them the loop stopped at 1.0 where held-out rows agreed to 0.77.)
 
@@ -36,7 +36,7 @@ from ruleedit.retrain.checkpoints import training_key
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.modify import modified
 from ruleedit.retrain.objective import Evidence, Score, asking, held_by_asking
-from ruleedit.retrain.population import MOST_BASES, Population, nearby, population
+from ruleedit.retrain.population import MOST_BASES, Population, around, population
 from ruleedit.retrain.task import Point, Retrained, Stopped, Synthetic, Task
 
 #: A rule with fewer validation rows than this is measured on probe rows too: one row more or less
@@ -189,7 +189,7 @@ class Course:
 
     def _probes(self, place: int, rows: Matrix, held: Indices) -> Matrix:
         """Validation rows from near a rule's region, moved into it."""
-        near = nearby(self.task.feedback, place, rows, PROBES)[0]
+        near = around(self.task.feedback, place, rows, FEW)
         near = near[held[near] != place]
         chosen = self.rng.choice(near, PROBES, replace=len(near) < PROBES) if len(near) else near
         return self.generator.moved(place, rows[chosen])

@@ -75,8 +75,7 @@ def population(
 def nearby(feedback: Feedback, place: int, rows: Matrix, enough: int) -> tuple[Indices, tuple[str, ...]]:
     """The numbers of the rows that a rule holds when it is relaxed to hold ``enough``, and the features that took."""
     schema = feedback.schema
-    boxes = [part.box for part in feedback.rules[place].region.parts]
-    masks = [{name: box_mask(Box(((name, values),)), rows, schema) for name, values in box.sets} for box in boxes]
+    masks = _masks(feedback, place, rows)
     dropped: tuple[str, ...] = ()
     mask = _any_of(masks, dropped, len(rows))
     while mask.sum() < min(enough, len(rows)):
@@ -88,6 +87,26 @@ def nearby(feedback: Feedback, place: int, rows: Matrix, enough: int) -> tuple[I
         name, mask = max(tries, key=lambda tried: int(tried[1].sum()))
         dropped = (*dropped, name)
     return np.flatnonzero(mask), dropped
+
+
+def around(feedback: Feedback, place: int, rows: Matrix, enough: int) -> Indices:
+    """The numbers of the rows that a rule would hold but for one feature, whichever that is; of ``enough`` at least.
+
+    `nearby` drops one and the same condition for all of them. Where other rules' rows are not there, what is
+    beside one edge of a region alone can be of other sorts than what is in it. Where fewer miss it by one
+    feature, those of `nearby` are taken too.
+    """
+    missed = [sum((~mask).astype(np.intp) for mask in one.values()) for one in _masks(feedback, place, rows)]
+    found = np.flatnonzero(np.any([np.broadcast_to(count, len(rows)) <= 1 for count in missed], axis=0))
+    return found if len(found) >= enough else np.union1d(found, nearby(feedback, place, rows, enough)[0])
+
+
+def _masks(feedback: Feedback, place: int, rows: Matrix) -> list[dict[str, Mask]]:
+    """Of each box of a rule's region, which rows meet its condition on each feature."""
+    boxes = [part.box for part in feedback.rules[place].region.parts]
+    return [
+        {name: box_mask(Box(((name, values),)), rows, feedback.schema) for name, values in box.sets} for box in boxes
+    ]
 
 
 def _any_of(masks: Sequence[dict[str, Mask]], dropped: Sequence[str], count: int) -> Mask:

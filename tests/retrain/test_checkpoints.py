@@ -11,7 +11,7 @@ from ruleedit.errors import Cancelled
 from ruleedit.models import TableModel
 from ruleedit.retrain import CheckpointFolder, Retrained, retrain
 from ruleedit.retrain.checkpoints import training_key
-from tests.retraining import Case, Recorded, loans_case
+from tests.retraining import Case, Recorded, board_case, loans_case
 
 
 def run(one: Case, strategy: str, **options: object) -> Retrained:
@@ -27,12 +27,12 @@ def policy() -> Case:
 
 
 @pytest.fixture(scope="module")
-def spread() -> Case:
-    """A distribution, for which even boosting that goes on takes several trainings."""
-    return loans_case("IF age <= 40 THEN approve 0.7, deny 0.3", rows=1_500, share=1.0)
+def board() -> Case:
+    """A rule against what the model is very sure of, for which even boosting that goes on takes several trainings."""
+    return board_case("IF middle = o AND first = x AND second = o THEN no")
 
 
-@pytest.mark.parametrize(("strategy", "name"), [("greedy", "policy"), ("adaptive", "policy"), ("anchored", "spread")])
+@pytest.mark.parametrize(("strategy", "name"), [("greedy", "policy"), ("adaptive", "policy"), ("anchored", "board")])
 def test_cut_off_and_taken_up_again_it_gives_the_same_bytes(
     strategy: str, name: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

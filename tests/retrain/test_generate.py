@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from ruleedit.feedback import Feedback, FeedbackRule
 from ruleedit.matching import Matrix, box_mask
 from ruleedit.models import Background
-from ruleedit.regions import NumberSet, Region, clauses_box
+from ruleedit.regions import Box, NumberSet, Region, clauses_box
 from ruleedit.retrain.columns import Columns, Seen, allowed
 from ruleedit.retrain.generate import Generator
 from ruleedit.retrain.objective import asking
-from ruleedit.retrain.population import MOST_BASES, nearby, neighbours, population
+from ruleedit.retrain.population import MOST_BASES, around, nearby, neighbours, population
 from ruleedit.rules import Outcome, RuleSet
 from ruleedit.schema import Feature, Schema
 from ruleedit.text import parse_rule
@@ -381,6 +381,26 @@ class TestPopulation:
         assert set(np.flatnonzero(asked.assign(rows) == 0)) <= set(found)
         assert len(set(dropped)) == len(dropped)
         assert set(dropped) <= {name for part in region.parts for name in part.box.by_feature}
+
+    @settings(max_examples=40)
+    @given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+    def test_around_a_region_are_the_rows_that_miss_it_by_one_feature(self, seed: int, enough: int) -> None:
+        """Whichever that is; where they are fewer than asked for those of a relaxed rule too."""
+        source = Dice(seed)
+        schema = make_schema(source)
+        rows = encoded(make_rows(source, schema, least=1, most=10), schema)
+        region = make_region(source, schema)
+        empty = RuleSet((), Outcome.of(schema.classes[0]))
+        asked = Feedback(schema, (FeedbackRule("R1", region, empty.default, "asserted", "R1"),), empty, empty)
+        beside = {
+            number
+            for part in region.parts
+            for number in range(len(rows))
+            if sum(not box_mask(Box((one,)), rows[[number]], schema)[0] for one in part.box.sets) <= 1
+        }
+        found = set(around(asked, 0, rows, enough))
+        assert beside <= found
+        assert found == beside or (len(beside) < enough and found == beside | set(nearby(asked, 0, rows, enough)[0]))
 
     def test_more_bases_can_be_asked_for(self) -> None:
         """A region of few rows is relaxed further than k + 1 where they are not enough."""
