@@ -16,7 +16,7 @@ from ruleedit.conflicts.meeting import containing, meeting
 from ruleedit.drafts import Draft
 from ruleedit.errors import TooComplex
 from ruleedit.matching import Matrix, region_mask
-from ruleedit.regions import Box, NumberSet, Part, Region, TextSet, box_text, rule_box
+from ruleedit.regions import Box, NumberSet, Part, Region, TextSet, example_text, rule_box
 from ruleedit.rules import Rule
 from ruleedit.schema import Schema
 
@@ -144,7 +144,7 @@ def _gaps(draft: Draft, boxes: list[Box]) -> Iterator[Finding]:
             if left is not None:
                 says = (
                     f"rows that {rule.id} decided are under no rule now, the default says {draft.rules.default}: "
-                    f"for one, where {box_text(left, draft.schema)}"
+                    f"for one, where {example_text(left, draft.schema)}"
                 )
                 yield Finding("gap", (rule.id,), says, region)
         ahead.append(box)

@@ -745,6 +745,26 @@ def clause_cost(rule: Rule) -> int:
 
 
 def box_text(box: Box, schema: Schema) -> str:
-    """A box as text, for messages: clauses joined by AND, several conjunctions by OR."""
-    texts = [" AND ".join(map(str, clauses)) or "every row" for clauses in box_clauses(box, schema)]
-    return " OR ".join(texts)
+    """A box as text, for messages: clauses joined by AND; a set that takes several, like "below 3 or missing", by OR.
+
+    Its length grows with the features, where that of `box_clauses` can double with each.
+    """
+    options = _options(box, schema)
+    if len(options) == 1:
+        return " OR ".join(_conjunction(clauses) for clauses in options[0])
+    texts = [_conjunction(of[0]) if len(of) == 1 else f"({' OR '.join(map(_conjunction, of))})" for of in options]
+    return " AND ".join(texts) or "every row"
+
+
+def example_text(box: Box, schema: Schema) -> str:
+    """A part of a box as one conjunction, for "one such row is where ...": values rather than missing ones."""
+    return " AND ".join(_conjunction(of[0]) for of in _options(box, schema)) or "every row"
+
+
+def _options(box: Box, schema: Schema) -> list[list[tuple[Clause, ...]]]:
+    """For each feature that the box bounds the conjunctions that say its set, missing values last."""
+    return [set_clauses(box.by_feature[one.name], one) for one in schema.features if one.name in box.by_feature]
+
+
+def _conjunction(clauses: tuple[Clause, ...]) -> str:
+    return " AND ".join(map(str, clauses))

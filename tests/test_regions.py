@@ -32,6 +32,7 @@ from ruleedit.regions import (
     clause_cost,
     clause_set,
     clauses_box,
+    example_text,
     full_set,
     rule_box,
     simplify,
@@ -457,6 +458,30 @@ def test_a_box_is_written_for_messages() -> None:
     assert box_text(box("age > 3", "flag = true"), SCHEMA) == "age >= 4 AND flag = true"
     rest = Box.of({"age": clause_set(parse_clause("age <= 3"), SCHEMA.feature("age")).complement()})
     assert box_text(rest, SCHEMA) == "age >= 4 OR age is missing"
+    both = rest.intersect(
+        Box.of({"flag": clause_set(parse_clause("flag = true"), SCHEMA.feature("flag")).complement()})
+    )
+    assert box_text(both, SCHEMA) == "(age >= 4 OR age is missing) AND (flag = false OR flag is missing)"
+    assert example_text(both, SCHEMA) == "age >= 4 AND flag = false"
+    assert example_text(Box(), SCHEMA) == "every row"
+
+
+def test_a_message_grows_with_the_features_alone() -> None:
+    """Forty features of which each may be missing are no more than forty alternatives."""
+    schema = Schema(tuple(Feature(f"x{place}", "numeric") for place in range(40)), "y", ("no", "yes"))
+    sets = {one.name: clause_set(parse_clause(f"{one.name} < 0"), one).complement() for one in schema.features}
+    assert box_text(Box.of(sets), schema).count(" OR ") == 40
+
+
+def test_an_example_is_in_its_box(worlds: list[World]) -> None:
+    """What is said of one row holds in a part of the box, and that isn't empty."""
+    for world in worlds:
+        for one in world.boxes:
+            if not one.is_empty:
+                clauses = parse_rule(f"IF {example_text(one, world.schema)} THEN x").clauses if one.sets else ()
+                said = clauses_box(clauses, world.schema)
+                assert not said.is_empty
+                assert said.within(one)
 
 
 @pytest.mark.parametrize(
