@@ -27,7 +27,7 @@ from ruleedit.retrain.continuation import (
     continue_boosting,
     raw_scores,
 )
-from ruleedit.retrain.course import Course
+from ruleedit.retrain.course import PROBES, Course
 from ruleedit.retrain.objective import Score
 from ruleedit.retrain.population import nearby
 from ruleedit.retrain.pulls import Goal, Lesson, Lift, Soft, Unwind, probabilities
@@ -39,12 +39,14 @@ from ruleedit.retrain.taught import Taught, Teacher, own_part
 ROUNDS, ROUNDS_OF_SEVERAL = 4, 6
 #: And on so many of the validation rows is it judged.
 MOST_MEASURED = 2_000
+#: Where several rules are asked for, so many probe rows of each: asking the model costs more than teaching it.
+PROBES_OF_SEVERAL = 100
 #: At most so many bases a rule: neighbours are looked for among all pairs.
 MOST_BASES = 150
 #: Where more of the validation rows outside are decided otherwise, boosting goes on with more rows,
 MOST_FLIPS = 0.0005
 #: and where more of the contrast rows made anew, of so many rows taught for a rule, are decided as they should not be.
-MOST_WRONG, SEARCHED = 0.005, 150
+MOST_WRONG, SEARCHED = 0.005, 100
 #: So many training rows are moved into the region of a rule that lags, to find what the model still gets wrong.
 MOVED = 500
 
@@ -69,7 +71,10 @@ class _Anchored:
         self.factor, self.thresholds = slope(model.file), model.thresholds
         several = sum(rule.asks for rule in task.feedback) > 1
         most = ROUNDS_OF_SEVERAL if several else ROUNDS
-        self.course = Course(task, most=most, bases=MOST_BASES, measured=MOST_MEASURED, asked=self.before)
+        probes = PROBES_OF_SEVERAL if several else PROBES
+        self.course = Course(
+            task, most=most, bases=MOST_BASES, measured=MOST_MEASURED, probes=probes, asked=self.before
+        )
         self.stages = stages(task.feedback, task.background)
         self.teacher = Teacher(task, self.course, self.stages)
         self.targets = outcome_table([rule.outcome for rule in task.feedback], task.feedback.schema.classes)
@@ -81,7 +86,7 @@ class _Anchored:
         value, accepted = -math.inf, 0
         stopped: Stopped = "iterations"
         taught, generated = self.teacher.first()
-        starts = self.before.before.raw_score(taught.rows)
+        starts = self._starts(taught)
         while self.course.trainings < self.course.most and stopped != "target":
             candidate = self._round(candidate, taught, starts)
             score = self.course.measure(candidate, len(generated), best)
@@ -93,8 +98,19 @@ class _Anchored:
                 stopped = "target"
             else:
                 taught = taught.and_more(more)
-                starts = np.concatenate([starts, self.before.before.raw_score(more.rows)])
+                starts = np.concatenate([starts, self._starts(more)])
         return self._finished(kept, taught, generated, accepted, stopped)
+
+    def _starts(self, taught: Taught) -> Reals:
+        """The raw scores that boosting starts from; 0 for rows outside where no stage needs to know what they are."""
+        model = self.before.before
+        if self.teacher.spread:
+            return model.raw_score(taught.rows)
+        inside = taught.held >= 0
+        known = model.raw_score(taught.rows[inside])
+        scores = np.zeros((len(inside), *known.shape[1:]))
+        scores[inside] = known
+        return scores
 
     def _round(self, model: Grown, taught: Taught, starts: Reals) -> Grown:
         """One training: every stage goes on boosting, from where those before it have come."""
@@ -119,13 +135,15 @@ class _Anchored:
         numbers = own_part(stage, taught, self.task.feedback)
         some, start = taught.of(numbers), scores[numbers]
         targets = probabilities(start, self.factor)
-        here = np.isin(some.held, stage.places)
+        here = stage.has(some.held)
         wanted = np.where(here, some.wanted, -1)
         if not (wanted >= 0).any():
             return (), None
         targets[here] = self._targets(some.held[here], some.asked[here], some.wanted[here])
-        lesson = Lesson(some.rows, targets, start, ~here, wanted, some.must)
-        goal, growth = Goal(lesson, self.factor, self.thresholds), stage.growth
+        relative = None if self.teacher.spread else some.held < 0
+        lesson = Lesson(some.rows, targets, start, ~here, wanted, some.must, relative)
+        goal = Goal(lesson, self.factor, self.thresholds, self.before.before.raw_score)
+        growth = stage.growth
         pull: Pull = (Soft if stage.everywhere else Lift)(lesson, self.factor, goal)
         # Rows that keep their own answer against the rule contradict the others: only shares can say both.
         if stage.everywhere and not unwound and (wanted[here] >= 0).all():
@@ -153,14 +171,15 @@ class _Anchored:
 
     def _contrasts(self, taught: Taught) -> Taught:
         """Contrast rows of every stage, once and twice from rows that were taught for its rules."""
-        made = taught.of(np.zeros(0, dtype=np.intp))
+        found = []
         for stage in self.stages:
-            own = np.flatnonzero(np.isin(taught.held, stage.places) | np.isin(taught.near, stage.places))
+            own = np.flatnonzero(stage.has(taught.held) | stage.has(taught.near))
             chosen = self.course.rng.choice(own, min(SEARCHED, len(own)), replace=False)
-            once = self.teacher.contrasts(stage, taught.rows[chosen])
-            rows = np.concatenate([once, self.teacher.contrasts(stage, once)])
-            made = made.and_more(self.teacher.taught(rows, np.full(len(rows), stage.places[0])))
-        return made
+            near = np.full(len(chosen), stage.places[0])
+            once = self.teacher.taught(self.teacher.contrasts(stage, taught.rows[chosen], taught.held[chosen]), near)
+            twice = self.teacher.contrasts(stage, once.rows, once.held)
+            found += [once, self.teacher.taught(twice, near[: len(twice)])]
+        return taught.of(np.zeros(0, dtype=np.intp)).and_more(*found)
 
     def _moved(self, score: Score) -> Taught:
         """Training rows from near the regions of the rules that lag, moved into them.

@@ -13,8 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -24,7 +23,7 @@ from ruleedit.graft.text import cut_text, with_trees
 from ruleedit.graft.trees import threshold
 from ruleedit.matching import Matrix
 from ruleedit.models import Reals, TableModel
-from ruleedit.models.file import check_classifier
+from ruleedit.models.file import MAX_BYTES, MAX_TREES, ModelFile, check_classifier, read_model
 from ruleedit.retrain.contrast import Edges
 from ruleedit.retrain.pulls import LEAST_CURVATURE, probabilities
 from ruleedit.rules import ZERO
@@ -141,7 +140,12 @@ class Grown:
         """The two as one model: its own bytes with the added trees behind its trees."""
         if not self.added:
             return self.before
-        return dataclasses.replace(self.before, text=with_trees(self.before.file, self.added))
+        whole = dataclasses.replace(self.before, text=with_trees(self.before.file, self.added))
+        file = _longer(self.before.file, self.added, whole.text)
+        if file is not None:
+            # What `TableModel.file` would work out.
+            vars(whole)["file"] = file
+        return whole
 
     @cached_property
     def _alone(self) -> Any:
@@ -153,8 +157,7 @@ class Grown:
 
     def more(self, blocks: Sequence[str]) -> Grown:
         """It with more trees, whose blocks may be numbered anyhow."""
-        first = len(self.before.file.trees) + len(self.added)
-        numbered = (f"Tree={number}\n" + block.split("\n", 1)[1] for number, block in enumerate(blocks, start=first))
+        numbered = _numbered(blocks, len(self.before.file.trees) + len(self.added))
         return dataclasses.replace(self, added=(*self.added, *numbered))
 
     def start(self, rows: Matrix) -> Reals:
@@ -175,6 +178,22 @@ class Grown:
         return probabilities(self.start(rows) + self.gain(rows), slope(self.before.file))
 
 
+def _numbered(blocks: Sequence[str], first: int) -> list[str]:
+    """Trees as blocks of text, numbered from ``first`` on."""
+    return [f"Tree={number}\n" + block.split("\n", 1)[1] for number, block in enumerate(blocks, start=first)]
+
+
+def _longer(file: ModelFile, added: Sequence[str], text: str) -> ModelFile | None:
+    """What `read_model` says of a file's ``text`` with ``added`` trees behind its own, of which those alone are read.
+
+    Reading all again would take as long as half a training. None where the text is past what may be read.
+    """
+    if len(file.trees) + len(added) > MAX_TREES or len(text.encode()) > MAX_BYTES:
+        return None
+    alone = read_model(cut_text(file.text).of([block.encode() for block in _numbered(added, 0)]).text)
+    return dataclasses.replace(file, text=text, trees=(*file.trees, *alone.trees))
+
+
 def check_continuable(model: TableModel) -> None:
     """Refuse a model whose answer is not that of its summed leaves: `Refused`, or `ModelFileRefused`."""
     check_classifier(model.file)
@@ -192,8 +211,9 @@ def continue_boosting(
     """
     import lightgbm
 
-    with tempfile.TemporaryDirectory() as folder:
-        parameters = _parameters(model, settings, Path(folder), len(rows))
+    # A file alone: a folder of its own takes forty times as long.
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as bins:
+        parameters = _parameters(model, settings, bins, len(rows))
         data = lightgbm.Dataset(
             _shown(model, rows, settings),
             np.zeros(len(rows)),
@@ -231,7 +251,7 @@ class _EnoughError(Exception):
     """The scores so far need no more trees."""
 
 
-def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) -> dict[str, Any]:
+def _parameters(model: TableModel, settings: Settings, file: IO[str], rows: int) -> dict[str, Any]:
     features = model.schema.features
     bins = [255 if settings.everywhere or not feature.is_number else 2 for feature in features]
     known = _thresholds(model) if settings.everywhere else {}
@@ -244,8 +264,8 @@ def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) 
     for place, bounds in known.items():
         # Beside the bounds: zero has two bounds of its own, what is past the last, and missing.
         bins[place] = len(bounds) + 4
-    path = folder / "bins.json"
-    path.write_text(json.dumps(forced))
+    file.write(json.dumps(forced))
+    file.flush()
     return {
         **PARAMETERS,
         "num_class": model.file.num_class,
@@ -255,7 +275,7 @@ def _parameters(model: TableModel, settings: Settings, folder: Path, rows: int) 
         "lambda_l2": settings.shrinkage,
         "seed": settings.seed,
         "num_threads": 1 if rows <= ONE_THREAD else 0,
-        "forcedbins_filename": str(path),
+        "forcedbins_filename": file.name,
         "max_bin_by_feature": bins,
     }
 

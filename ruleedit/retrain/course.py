@@ -75,8 +75,8 @@ class Course:
     """The state of one retraining.
 
     ``most`` is the most trainings, ``bases`` the most base rows a rule, ``measured`` the most rows
-    of the validation part that models are measured on, drawn at random, ``asked`` what
-    answers as the model in force does (None: that itself).
+    of the validation part that models are measured on, drawn at random, ``probes`` the probe rows of a rule that
+    has few of these, ``asked`` what answers as the model in force does (None: that itself).
     """
 
     def __init__(
@@ -86,12 +86,14 @@ class Course:
         most: int,
         bases: int = MOST_BASES,
         measured: int = MOST_MEASURED,
+        probes: int = PROBES,
         asked: Model | None = None,
     ) -> None:
         self.task = task
         self.asked = asked or task.model
         self.most = most
         self.bases = bases
+        self.probes = probes
         self.rng = np.random.default_rng(task.seed)
         self.rules = asking(task.feedback)
         self.held = task.rows.held(task.feedback)
@@ -191,7 +193,7 @@ class Course:
         """Validation rows from near a rule's region, moved into it."""
         near = around(self.task.feedback, place, rows, FEW)
         near = near[held[near] != place]
-        chosen = self.rng.choice(near, PROBES, replace=len(near) < PROBES) if len(near) else near
+        chosen = self.rng.choice(near, self.probes, replace=len(near) < self.probes) if len(near) else near
         return self.generator.moved(place, rows[chosen])
 
     def check_stop(self) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ruleedit.feedback import Feedback
-from ruleedit.matching import Indices, Mask, Matrix, first_box
+from ruleedit.matching import Indices, Matrix, first_box
 from ruleedit.models import Background
 from ruleedit.regions import Box
 from ruleedit.retrain.columns import Allowed, Columns, Seen, as_read, constrain
@@ -23,8 +23,9 @@ from ruleedit.retrain.task import Synthetic
 
 #: A box of a region, and what the features that it names may be in it.
 Place: TypeAlias = tuple[Box, Mapping[int, Allowed]]
-#: How often a row that fell into another rule's region is made anew before it is put into an exact box.
-ATTEMPTS = 10
+#: How often a row that fell into another rule's region is made anew before it is put into an exact box, while that gets
+#: more than this share of what is left into the region: where all that is left lies in the others' more of it is lost.
+ATTEMPTS, WORTHWHILE = 10, 0.1
 #: Each value of a shuffled row is another's with this probability.
 SHUFFLED = 0.5
 #: Up to so many disjoint boxes of a region are used for rows that no attempt got into it.
@@ -110,10 +111,12 @@ class Generator:
             own = first_box([box for box, _ in boxes(rule)], homes, self.schema)
             for _ in range(ATTEMPTS):
                 made[left] = self._placed(draw(left), own[left], boxes(rule))
-                strays: Mask = ~self.feedback.holds(rule, made[left])
-                left = left[strays]
+                strays: Indices = left[~self.feedback.holds(rule, made[left])]
+                gained, left = len(left) - len(strays), strays
                 if not len(left):
                     return made
+                if gained <= WORTHWHILE * (gained + len(left)):
+                    break
         return np.delete(made, left, axis=0)
 
     def _placed(self, rows: Matrix, homes: Indices, boxes: Sequence[Place]) -> Matrix:

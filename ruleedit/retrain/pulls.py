@@ -36,6 +36,10 @@ ANCHOR_CURVATURE = 0.02
 LEAST_CURVATURE = 1e-3
 #: An outcome that a distribution gives nothing gets so much all the same: the logarithm of nothing is no score.
 LEAST_SHARE = 1e-3
+#: A rule's rows are lifted by what the most reluctant one lacks, and by so many times more what that is beyond their
+#: median: among the rows to come, which are more, some lack more. (Of Adult's 48,842 rows, with 20 rules and six seeds,
+#: the worst rule agreed to 0.982 without.)
+RESERVE = 1.0
 #: Nothing lacks more score than this: exp(-746) is 0.
 MOST_LACKING = 750.0
 
@@ -47,6 +51,7 @@ class Lesson:
     ``scores`` are the raw scores that boosting starts from, as `TableModel.raw_score` gives them;
     ``anchors`` (n,) are the rows that are to stay as they are. ``wanted`` (n,) is the class that is
     looked for, -1 where none is; ``must`` (n,) are the rows each of which is to be learned.
+    ``relative`` (n,), None for no row, are anchors whose scores are counted from the model's own.
     """
 
     rows: Matrix
@@ -55,26 +60,35 @@ class Lesson:
     anchors: Mask
     wanted: Indices
     must: Mask
+    relative: Mask | None = None
 
 
 class Goal:
     """Whether the rows of a lesson have learned their targets and nothing else has changed.
 
     ``factor`` is the slope of the model's logistic function, ``thresholds`` say what its
-    probabilities decide.
+    probabilities decide. What a row's score is ``relative`` to ``ask`` is asked for when a tree first
+    moves it: few ever are, and asking the model takes longer than all else.
     """
 
-    def __init__(self, lesson: Lesson, factor: float, thresholds: tuple[float, ...]) -> None:
-        self.targets, self.inside, self.thresholds = lesson.targets, lesson.wanted >= 0, thresholds
+    def __init__(
+        self, lesson: Lesson, factor: float, thresholds: tuple[float, ...], ask: Callable[[Matrix], Reals] | None = None
+    ) -> None:
+        self.lesson, self.factor, self.thresholds, self.ask = lesson, factor, thresholds, ask
+        self.targets, self.inside = lesson.targets, lesson.wanted >= 0
+        self.unknown = np.zeros(len(lesson.rows), dtype=bool) if lesson.relative is None else lesson.relative.copy()
+        self.offset = np.zeros_like(lesson.scores)
         own = outcome_codes(probabilities(lesson.scores, factor), thresholds)
         self.codes = np.where(self.inside, lesson.wanted, own)
         self.must = lesson.must & self.inside
         certain = lesson.targets.max(axis=1, initial=0.0) == 1.0
         self.near = np.where(certain, np.where(lesson.must, NEAR_LESSON, NEAR_CLASS), NEAR_DISTRIBUTION)
 
-    def __call__(self, found: Reals) -> tuple[bool, Mask]:
-        """Whether it is reached by probabilities (n, classes), and the rows (n,) that have learned their target."""
-        right = outcome_codes(found, self.thresholds) == self.codes
+    def __call__(self, scores: Reals) -> tuple[bool, Mask]:
+        """Whether it is reached by raw scores, and the rows (n,) that have learned their target."""
+        self._look_up(scores)
+        found = probabilities(scores + self.offset, self.factor)
+        right = self.unknown | (outcome_codes(found, self.thresholds) == self.codes)
         learned = right & (np.abs(found - self.targets).sum(axis=1) / 2.0 <= self.near)
         reached = (
             _mean(~right[~self.inside]) <= CHANGED
@@ -82,6 +96,17 @@ class Goal:
             and bool(learned[self.must].all())
         )
         return reached, learned
+
+    def _look_up(self, scores: Reals) -> None:
+        """Ask what the model says of the rows that have moved for the first time."""
+        begun = self.lesson.scores
+        moved = np.flatnonzero(self.unknown & (scores != begun).reshape(len(scores), -1).any(axis=1))
+        if len(moved):
+            assert self.ask is not None, "scores are relative to what somebody can say"
+            self.offset[moved] = self.ask(self.lesson.rows[moved])
+            self.unknown[moved] = False
+            own = probabilities(begun[moved] + self.offset[moved], self.factor)
+            self.codes[moved] = outcome_codes(own, self.thresholds)
 
 
 class Soft:
@@ -93,9 +118,9 @@ class Soft:
 
     def __call__(self, scores: Reals) -> tuple[Reals, Reals] | None:
         """The gradient and the curvature of each row, in the shape of the scores; None where the goal is reached."""
-        found = probabilities(scores, self.factor)
-        if self.goal(found)[0]:
+        if self.goal(scores)[0]:
             return None
+        found = probabilities(scores, self.factor)
         gradient = found - self.targets
         curvature = np.maximum(found * (1.0 - found), np.maximum(np.abs(gradient) / LARGEST_STEP, self.least))
         if scores.ndim == 1:
@@ -125,7 +150,7 @@ class Unwind:
         if self.taken < self.steps:
             self.left = self.left - self.step(self.taken)[self.inside]
             self.taken += 1
-        elif self.goal(probabilities(scores, self.factor))[0]:
+        elif self.goal(scores)[0]:
             return None
         wanted = self.start.copy()
         wanted[self.inside] = self.aim + self.left
@@ -152,14 +177,17 @@ class Lift:
 
     def __call__(self, scores: Reals) -> tuple[Reals, Reals] | None:
         """The gradient and the curvature of each row, in the shape of the scores; None where the goal is reached."""
-        reached, learned = self.goal(probabilities(scores, self.factor))
+        reached, learned = self.goal(scores)
         if reached:
             return None
         asks = ~learned[self.rows] | (not self.begun)
         self.begun = True
         gradient, curvature = scores - self.start, np.ones_like(scores)
-        lacking = self.aim - self._margins(scores[self.rows])
-        pull = np.where(asks, np.clip(lacking.max(initial=0.0, where=asks), 0.0, MOST_LACKING) / self.factor, 0.0)
+        lacking = (self.aim - self._margins(scores[self.rows]))[asks]
+        most = lacking.max(initial=0.0)
+        if len(lacking):
+            most += RESERVE * (most - np.median(lacking))
+        pull = np.where(asks, np.clip(most, 0.0, MOST_LACKING) / self.factor, 0.0)
         weight = np.where(asks, 1.0, LEAST_CURVATURE)
         if scores.ndim == 1:
             gradient[self.rows], curvature[self.rows] = np.where(self.codes == 1, -pull, pull), weight

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from ruleedit.feedback import Feedback, FeedbackRule
-from ruleedit.matching import Mask, Matrix, region_mask
+from ruleedit.matching import Indices, Mask, Matrix, region_mask
 from ruleedit.models import Background
 from ruleedit.regions import Box
 from ruleedit.retrain.contrast import Edges, edges
@@ -60,6 +60,14 @@ class Stage:
         """How its trees grow that take a model's steps back."""
         leaves = max(LEAVES_UNWINDING, self.growth["leaves"])
         return {"leaves": leaves, "trees": steps + MENDING, **UNWINDING}
+
+    def has(self, places: Indices) -> Mask:
+        """Which of the rules at ``places`` (n,), -1 for none, are its own."""
+        # A quarter of the time of numpy.isin.
+        found: Mask = places == self.places[0]
+        for place in self.places[1:]:
+            found |= places == place
+        return found
 
     def covers(self, feedback: Feedback, rows: Matrix) -> Mask:
         """The rows in the region of one of its rules, whoever holds them; shape (n,)."""

@@ -26,7 +26,7 @@ from ruleedit.retrain.task import Synthetic, Task
 #: So many training rows, drawn at random, hold the model outside: more cost time and change nothing.
 MOST_ANCHORS = 1_000
 #: At most so many rows of one rule's region, given and synthetic each, are taught.
-MOST_INSIDE = 150
+MOST_INSIDE = 100
 #: A distribution takes more of both: what the model makes of every feature has to be taken back. So many are generated,
 #: shuffled from the rows of its region or, where they are fewer than so many, from those nearby.
 ANCHORS_OF_A_DISTRIBUTION, MOST_OF_A_DISTRIBUTION = 5_000, 5_000
@@ -34,7 +34,7 @@ SHUFFLED_ROWS, FEW_ROWS = 20_000, 30
 #: From at most so many rows of one rule contrast rows are made.
 MOST_CONTRASTED = 10_000
 #: However small the table is, each rule gets so many: here no number of rows outweighs the anchors.
-LEAST_INSIDE = 150
+LEAST_INSIDE = 100
 #: Contrast rows for each row inside,
 CONTRASTS = 2
 #: and at least so many for each feature that a rule names.
@@ -66,10 +66,10 @@ class Taught:
         """Some of these rows."""
         return Taught(*(getattr(self, name)[places] for name in self.__dataclass_fields__))
 
-    def and_more(self, other: Taught) -> Taught:
-        """These rows, then the other's."""
-        pairs = ((getattr(self, name), getattr(other, name)) for name in self.__dataclass_fields__)
-        return Taught(*(np.concatenate(pair) for pair in pairs))
+    def and_more(self, *others: Taught) -> Taught:
+        """These rows, then the others'."""
+        every = (self, *others)
+        return Taught(*(np.concatenate([getattr(one, name) for one in every]) for name in self.__dataclass_fields__))
 
 
 class Teacher:
@@ -94,9 +94,7 @@ class Teacher:
         lessons = self.taught(*self._lessons(generated))
         lessons.must[:] = True
         made = made.and_more(lessons)
-        for stage in self.stages:
-            made = made.and_more(self._around(stage, made))
-        return made, generated
+        return made.and_more(*(self._around(stage, made) for stage in self.stages)), generated
 
     def taught(self, rows: Matrix, near: Indices) -> Taught:
         """Rows with what is asked of them, made for the rules ``near`` (n,)."""
@@ -104,24 +102,26 @@ class Teacher:
         asked = np.append(self.feedback.outcome_codes(), -1)[held]
         return Taught(rows, held, near, asked, asked.copy(), np.zeros(len(rows), dtype=bool))
 
-    def contrasts(self, stage: Stage, rows: Matrix) -> Matrix:
-        """The rows, each with one feature changed that the stage's rules name; none where they name none."""
+    def contrasts(self, stage: Stage, rows: Matrix, held: Indices) -> Matrix:
+        """The rows, ``held`` by these rules, each with one feature changed that the stage's rules name, if they do."""
         if not stage.edges or not len(rows):
             return rows[:0]
-        held = held_by_asking(self.feedback, rows)
-        held[~np.isin(held, stage.places)] = -1
-        return contrast(rows, stage.edges, own_edges(self.feedback, stage.edges, held, self.rng), self.rng)
+        own = np.where(stage.has(held), held, -1)
+        return contrast(rows, stage.edges, own_edges(self.feedback, stage.edges, own, self.rng), self.rng)
 
     def _around(self, stage: Stage, made: Taught) -> Taught:
         """Contrast rows of a stage, and rows where others take from its regions, or it from theirs."""
-        own = made.rows[np.isin(made.held, stage.places) & (made.wanted >= 0)]
-        if len(own) > MOST_CONTRASTED * len(stage.places):
-            own = own[self.rng.choice(len(own), MOST_CONTRASTED * len(stage.places), replace=False)]
-        if not len(own):
-            return made.of(np.zeros(0, dtype=np.intp))
+        chosen = np.flatnonzero(stage.has(made.held) & (made.wanted >= 0))
+        if len(chosen) > MOST_CONTRASTED * len(stage.places):
+            chosen = self.rng.choice(chosen, MOST_CONTRASTED * len(stage.places), replace=False)
+        if not len(chosen):
+            return made.of(chosen)
+        own = made.rows[chosen]
         times = max(CONTRASTS, -(-LEAST_CONTRASTS * len(stage.edges) // len(own)))
         boxed = np.concatenate([own[:0], *self._boxed(stage, own)])
-        rows = np.concatenate([boxed, self.contrasts(stage, np.concatenate([np.repeat(own, times, axis=0), boxed]))])
+        held = np.concatenate([np.repeat(made.held[chosen], times), held_by_asking(self.feedback, boxed)])
+        changed = self.contrasts(stage, np.concatenate([np.repeat(own, times, axis=0), boxed]), held)
+        rows = np.concatenate([boxed, changed])
         return self.taught(rows, np.full(len(rows), stage.places[0]))
 
     def _boxed(self, stage: Stage, own: Matrix) -> Iterator[Matrix]:
@@ -205,10 +205,10 @@ def own_part(stage: Stage, taught: Taught, feedback: Feedback) -> Indices:
 
     Rows of its regions that a rule before it overrules are left out: that one comes later.
     """
-    own = np.isin(taught.held, stage.places)
-    mask = own | np.isin(taught.near, stage.places) | (taught.near == ANCHOR)
-    classes = [place for place, rule in enumerate(feedback) if is_class(rule)]
-    overruled = ~own & np.isin(taught.held, classes)
+    own = stage.has(taught.held)
+    mask = own | stage.has(taught.near) | (taught.near == ANCHOR)
+    classes = np.array([*map(is_class, feedback), False])
+    overruled = ~own & classes[taught.held]
     numbers = np.flatnonzero(mask & overruled)
     mask[numbers[stage.covers(feedback, taught.rows[numbers])]] = False
     return np.flatnonzero(mask)

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ruleedit.errors import Cancelled, NoRows, Refused
+from ruleedit.errors import Cancelled, ModelFileRefused, NoRows, Refused
 from ruleedit.graft.force import slope
 from ruleedit.graft.text import cut
 from ruleedit.matching import Matrix
-from ruleedit.models import Background, TableModel, outcomes
+from ruleedit.models import Background, TableModel, file, outcomes
+from ruleedit.models.file import read_model
 from ruleedit.models.training import stratified_quarter
 from ruleedit.retrain import Answers, Effect, Point, Retrained, continuation, effect, lightgbm_trainer, retrain
 from ruleedit.retrain.continuation import Grown, Pull, Settings, Steps, continue_boosting
@@ -115,8 +116,8 @@ class TestWhatItLearns:
     def test_rows_of_which_the_model_is_surer_than_of_the_generated_ones(self) -> None:
         """Where the evidence shows that such rows still answer otherwise, more of their kind are taught."""
         one = board_case("IF middle = o AND first = x AND second = o THEN no")
-        result = anchor(one)
-        assert [point.score.by_rule[0] for point in result.curve] == [0.975, 1.0]
+        result = anchor(one, batch=1)
+        assert [point.score.by_rule[0] for point in result.curve] == [0.815, 1.0]
         found = felt(one, result)
         assert (found.feedback[0].mra_after, found.flips) == (1.0, 0.0)
 
@@ -248,6 +249,29 @@ class TestTheFile:
         inside = rows[:, 2] == 2.0
         assert (outcomes(result.model, rows)[inside] == 2).all()
         assert (outcomes(result.model, rows)[~inside] == outcomes(model, rows)[~inside]).all()
+
+    def test_it_is_known_as_if_it_had_been_read(self, changed: Retrained) -> None:
+        """Though the added trees alone were: every array of every tree is the same."""
+        assert isinstance(changed.model, TableModel)
+        known, read = changed.model.file, read_model(changed.model.text)
+        assert len(known.trees) == len(read.trees)
+        for name in (field.name for field in dataclasses.fields(read) if field.name != "trees"):
+            assert getattr(known, name) == getattr(read, name)
+        for one, other in zip(known.trees, read.trees, strict=True):
+            for field in dataclasses.fields(one):
+                np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+    def test_one_that_grows_past_what_may_be_read_is_refused(
+        self, changed: Retrained, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When it is read, as any other."""
+        assert isinstance(changed.model, TableModel)
+        for module in (continuation, file):
+            monkeypatch.setattr(module, "MAX_TREES", len(changed.model.file.trees) - 1)
+        pieces = cut(changed.model.file)
+        begun = Grown(dataclasses.replace(changed.model, text=pieces.of(pieces.blocks[:1]).text))
+        with pytest.raises(ModelFileRefused, match="trees"):
+            _ = begun.more([block.decode() for block in pieces.blocks[1:]]).model.file
 
 
 class TestContinuation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -10,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ruleedit.feedback import Feedback, FeedbackRule
-from ruleedit.matching import Matrix, box_mask
+from ruleedit.matching import Indices, Matrix, box_mask
 from ruleedit.models import Background
 from ruleedit.regions import Box, NumberSet, Region, clauses_box
 from ruleedit.retrain.columns import Columns, Seen, allowed
-from ruleedit.retrain.generate import Generator
+from ruleedit.retrain.generate import Generator, Place
 from ruleedit.retrain.objective import asking
 from ruleedit.retrain.population import MOST_BASES, around, nearby, neighbours, population
 from ruleedit.rules import Outcome, RuleSet
@@ -78,6 +79,21 @@ class TestRegion:
         """Where no row can be the rule's, none is made."""
         asked = ask(MIXED, "IF x > 0 THEN yes", "IF x > 1 THEN yes")
         assert len(make(asked, mixed_rows())[1]) == 0
+
+    def test_what_no_attempt_gets_into_the_region_is_not_tried_again_and_again(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A rule wholly behind another is tried once, as that one is."""
+        tried: list[int] = []
+        placed = Generator._placed
+
+        def counted(own: Generator, rows: Matrix, homes: Indices, boxes: Sequence[Place]) -> Matrix:
+            tried.append(len(rows))
+            return placed(own, rows, homes, boxes)
+
+        monkeypatch.setattr(Generator, "_placed", counted)
+        assert len(make(ask(MIXED, "IF x > 0 THEN yes", "IF x > 1 THEN yes"), mixed_rows())[1]) == 0
+        assert tried == [100, 100]
 
     def test_every_part_of_a_region_gets_rows(self) -> None:
         """A part without training rows isn't passed over for one that has them."""

@@ -11,7 +11,7 @@ import pytest
 from ruleedit.drafts import Draft
 from ruleedit.edits import edit
 from ruleedit.feedback import Feedback, feedback
-from ruleedit.matching import Indices
+from ruleedit.matching import Indices, Matrix
 from ruleedit.models import outcomes
 from ruleedit.retrain import Answers, Retrained, effect, lightgbm_trainer, retrain
 from ruleedit.retrain.continuation import Grown
@@ -180,12 +180,39 @@ class TestLift:
         assert plain is not None
         assert strict[0][0] < plain[0][0] - 3.0
 
+    def test_where_rows_differ_it_is_as_much_again_beyond_their_median(self) -> None:
+        """Of the rows to come some lack more than the most reluctant one that is taught."""
+        alike, apart = (lesson(np.array(scores), np.array([1, 1, 1])) for scores in ([-9.0] * 3, [-9.0, -5.0, -5.0]))
+        one, other = (Lift(given, 1.0, Goal(given, 1.0, (0.5, 0.5)))(given.scores) for given in (alike, apart))
+        assert one is not None
+        assert other is not None
+        assert other[0][0] == pytest.approx(one[0][0] - 4.0)
+
     def test_what_is_so_already_asks_for_nothing(self) -> None:
         """No tree is learned then."""
         given = lesson(np.array([9.0, -9.0]), np.array([1, -1]))
         goal = Goal(given, 1.0, (0.5, 0.5))
         assert Lift(given, 1.0, goal)(given.scores) is None
         assert Soft(given, 1.0, goal)(given.scores) is None
+
+
+class TestGoal:
+    def test_a_row_with_a_relative_score_is_looked_up_when_it_moves(self) -> None:
+        """Once; and whether it is decided otherwise counts from what the model says of it."""
+        given = lesson(np.array([9.0, 0.0, 0.0]), np.array([1, -1, -1]))
+        given = dataclasses.replace(given, relative=np.array([False, True, True]))
+        asked: list[int] = []
+
+        def ask(rows: Matrix) -> npt.NDArray[np.float64]:
+            asked.append(len(rows))
+            return np.full(len(rows), -3.0)
+
+        goal = Goal(given, 1.0, (0.5, 0.5), ask)
+        assert goal(given.scores)[0]
+        assert asked == []
+        assert goal(given.scores + np.array([0.0, 2.0, 0.0]))[0]
+        assert not goal(given.scores + np.array([0.0, 4.0, 0.0]))[0]
+        assert asked == [1]
 
 
 class TestUnwind:
