@@ -15,14 +15,11 @@ import numpy.typing as npt
 
 from ruleedit.matching import Indices, Matrix
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats, NumberBins, TextBins
-from ruleedit.surrogate.kernel import BOOLEAN, CATEGORY, NUMBER, Table
+from ruleedit.surrogate.kernel import BOOLEAN, CATEGORY, NUMBER, Table, alike
 
 Answers = npt.NDArray[np.int16]
 #: The kinds of features as the compiled functions know them; the others are numbers.
 KINDS = {"categorical": CATEGORY, "boolean": BOOLEAN}
-
-#: Odd multipliers of a hash of codes; its clashes are found and settled.
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,14 +58,13 @@ class Binned:
 
     def merged(self) -> Binned:
         """Rows alike in every bin and in the answer as one row with their weight, in order of first appearance."""
-        first, which = _alike(np.column_stack([self.codes, self.answers]))
+        first, which = alike(np.column_stack([self.codes, self.answers]).astype(np.int64))
         weights: Floats = np.bincount(which, self.weights, len(first)).astype(float)
-        order = np.argsort(first, kind="stable")
-        return Binned(self.bins, self.codes[first[order]], self.answers[first[order]], weights[order])
+        return Binned(self.bins, self.codes[first], self.answers[first], weights)
 
     def floor(self) -> float:
         """The weight that any rules on these bins get wrong at least: all but the commonest answer of alike rows."""
-        first, which = _alike(self.codes)
+        first, which = alike(np.ascontiguousarray(self.codes, dtype=np.int64))
         flat = np.bincount(which * self.classes + self.answers, self.weights, len(first) * self.classes)
         return self.total - float(flat.reshape(len(first), self.classes).max(axis=1).sum())
 
@@ -107,15 +103,3 @@ def _cuts(bins: Bins) -> Floats:
 def spread(rows: int, most: int) -> Indices:
     """The numbers of rows evenly through a table."""
     return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.intp))
-
-
-def _alike(codes: Indices) -> tuple[Indices, Indices]:
-    """The first row of each group of equal rows, and the group of each row."""
-    keys = np.zeros(len(codes), dtype=np.uint64)
-    for column in codes.T:
-        keys = (keys ^ column.astype(np.uint64)) * _MIX[0]
-        keys ^= keys >> np.uint64(29)
-    _, first, which = np.unique(keys * _MIX[1], return_index=True, return_inverse=True)
-    if not np.array_equal(codes[first[which]], codes):
-        _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    return first.astype(np.intp), which.reshape(-1).astype(np.intp)

@@ -146,7 +146,8 @@ def _draft(outcome: int, literals: Sequence[Literal]) -> Draft:
     draft = Draft(outcome)
     for literal in literals:
         before = draft.sets.get(literal.place)
-        draft.sets[literal.place] = literal.allowed if before is None else before & literal.allowed
+        allowed = literal.allowed if before is None else before & literal.allowed
+        draft.sets = {**draft.sets, literal.place: allowed}
     return draft
 
 
@@ -176,14 +177,14 @@ def narrow(found: Draftlist, data: Binned) -> None:
     hits = found.hits(data)
     for rule in found.rules:
         for place in [place for place in rule.sets if isinstance(data.bins[place], TextBins)]:
-            before = rule.sets[place]
+            sets, before = rule.sets, rule.sets[place]
             if not before[:-1].any() or data.bins[place].cost(before) != 1 or before[:-1].sum() < 2:
                 continue
             for one in np.flatnonzero(before[:-2]).tolist():
-                rule.sets[place] = np.arange(len(before)) == one
+                rule.sets = {**sets, place: np.arange(len(before)) == one}
                 if found.hits(data) >= hits:
                     break
-                rule.sets[place] = before
+                rule.sets = sets
 
 
 def drop_idle(found: Draftlist, data: Binned) -> None:

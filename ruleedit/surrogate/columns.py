@@ -9,7 +9,7 @@ import numpy as np
 
 from ruleedit.surrogate.binarise import Floats
 from ruleedit.surrogate.binned import Binned
-from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown, masks
 from ruleedit.surrogate.master import Duals, Master
 from ruleedit.surrogate.task import Task
 
@@ -38,25 +38,24 @@ class Columns:
     def of(cls, members: Sequence[Members], data: Binned, outcome: int, budget: int) -> Columns:
         """Begin with the conjunctions that hold more of the class than of the rest."""
         columns = cls(data, outcome, Master(data, outcome, budget))
-        worth = np.where(data.answers == outcome, data.weights, -data.weights)
         drafts = [Draft(outcome, sets) for sets in members]
-        columns.add([draft for draft in drafts if float(worth[draft.mask(data)].sum()) > 0.0])
+        gains = masks(drafts, data) @ np.where(data.answers == outcome, data.weights, -data.weights)
+        columns.add([draft for draft, gain in zip(drafts, gains.tolist(), strict=True) if gain > 0.0])
         columns.given = len(columns.drafts)
         return columns
 
     def add(self, drafts: Sequence[Draft]) -> int:
         """Add rules that hold other rows than those known; how many there were."""
-        masks, costs = [], []
-        for draft in drafts:
-            mask = draft.mask(self.data)
-            key = np.packbits(mask).tobytes()
+        inside, new = masks(drafts, self.data), []
+        keys = np.packbits(inside, axis=1)
+        for number, draft in enumerate(drafts):
+            key = keys[number].tobytes()
             if key not in self.known and draft.sets:
                 self.known.add(key)
                 self.drafts.append(draft)
-                masks.append(mask)
-                costs.append(draft.cost(self.data.bins))
-        self.master.add(masks, costs)
-        return len(masks)
+                new.append(number)
+        self.master.add(inside[new], [drafts[number].cost(self.data.bins) for number in new])
+        return len(new)
 
     def generate(self, budget: int, task: Task) -> Iterator[Draftlist]:
         """Price new columns in for several budgets; for each the rules that the program picks, the surest first."""

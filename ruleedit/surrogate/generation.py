@@ -31,7 +31,7 @@ def extract_columns(task: Task) -> Found:
 
     def begin(field: Field) -> None:
         fields.append(field)
-        grown = grow_trees(field.trial, field.budget, task.seed)
+        grown = grow_trees(field.trial, field.budget)
         field.starts.extend(grown.lists)
         field.members.extend(grown.members)
         few = field.few

@@ -138,7 +138,7 @@ def _columns(bins: Sequence[Bins]) -> Iterator[tuple[int, Floats]]:
 
 def _sayable(outcome: int, sets: dict[int, Allowed], data: Binned, anchor: int) -> Draft:
     """The rule without what no clause can say: "below 3 or missing" keeps the side that the row is on."""
-    rule = Draft(outcome)
+    found: dict[int, Allowed] = {}
     for place, allowed in sets.items():
         kept = allowed.copy()
         if kept[-1] and kept[:-1].any() and not kept.all():
@@ -147,8 +147,8 @@ def _sayable(outcome: int, sets: dict[int, Allowed], data: Binned, anchor: int) 
             else:
                 kept[-1] = False
         if data.bins[place].cost(kept):
-            rule.sets[place] = kept
-    return rule
+            found[place] = kept
+    return Draft(outcome, found)
 
 
 # --- merging ---------------------------------------------------------------------------------
@@ -228,12 +228,12 @@ def _added(found: Theory, local: Local, data: Binned) -> Theory:
 
 def join(one: Draft, other: Draft, bins: Sequence[Bins]) -> Draft:
     """The rule that asks for what both ask for, widened to hold both; the same outcome."""
-    joined = Draft(one.outcome)
+    joined: dict[int, Allowed] = {}
     for place in one.sets.keys() & other.sets.keys():
         allowed = _hull(one.sets[place] | other.sets[place], bins[place])
         if bins[place].cost(allowed) and not (allowed[-1] and allowed[:-1].any()):
-            joined.sets[place] = allowed
-    return joined
+            joined[place] = allowed
+    return Draft(one.outcome, joined)
 
 
 def _hull(allowed: Allowed, bins: Bins) -> Allowed:
@@ -253,12 +253,10 @@ def cut(weak: Draft, strong: Draft, bins: Sequence[Bins]) -> list[Draft]:
         inside = strong.sets[place]
         mine = rest.sets.get(place, np.ones(bins[place].size, dtype=bool))
         for part in _parts(mine & ~inside, bins[place]):
-            piece = rest.copy()
-            piece.sets[place] = part
-            pieces.append(piece)
+            pieces.append(Draft(rest.outcome, {**rest.sets, place: part}))
         if not (mine & inside).any():
             return pieces
-        rest.sets[place] = mine & inside
+        rest.sets = {**rest.sets, place: mine & inside}
     return pieces
 
 

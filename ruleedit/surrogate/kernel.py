@@ -160,6 +160,32 @@ def ends(cuts: Floats, values: Floats, greatest: Floats, least: Floats) -> None:
             least[place] = value
 
 
+@compiled(types.UniTuple(_i8[::1], 2)(_i8[:, ::1]))
+def alike(codes: Places) -> tuple[Places, Places]:
+    """The first row of each group of equal rows, in the order in which they come, and the group of each row.
+
+    Looked up by a hash of the row; of rows whose hashes clash the next free place is taken.
+    """
+    size = 1
+    while size < 2 * len(codes):
+        size *= 2
+    slots, which, first = np.full(size, -1), np.empty(len(codes), np.int64), np.empty(len(codes), np.int64)
+    many = 0
+    for row in range(len(codes)):
+        key = np.uint64(0)
+        for code in codes[row]:
+            key = (key ^ np.uint64(code)) * np.uint64(0x9E3779B97F4A7C15)
+            key ^= key >> np.uint64(29)
+        slot = np.int64(key & np.uint64(size - 1))
+        while slots[slot] >= 0 and not (codes[first[slots[slot]]] == codes[row]).all():
+            slot = (slot + 1) & (size - 1)
+        if slots[slot] < 0:
+            slots[slot], first[many] = many, row
+            many += 1
+        which[row] = slots[slot]
+    return first[:many].copy(), which
+
+
 @compiled(types.void(_table, _i8[::1], _b1[::1], _i8, _i8, _shorts, _shorts))
 def mark(
     table: Table,
@@ -388,6 +414,35 @@ def best_values(
     return best
 
 
+@compiled(_change(_change, _table, _i8, _f8[::1], _f8, _f8, _i8))
+def best_of_place(
+    best: Change, table: Table, place: int, gains: Floats, base: float, price: float, room: int
+) -> Change:  # fmt: skip
+    """The best condition on one feature, or none, within so many clauses; ``gains`` are those of the feature's bins."""
+    present, missing = 0.0, gains[-1]
+    for bin in range(len(gains) - 1):
+        present += gains[bin]
+    if room >= 0:
+        best = better_of(best, present + missing - base, place, 0, EVERY, 0, 0)
+    if room >= 1 and table.has_missing[place]:
+        best = better_of(best, missing - base - price, place, 1, MISSING, 0, 0)
+        best = better_of(best, present - base - price, place, 1, INTERVAL, 0, len(gains) - 2)
+    if table.kinds[place] == NUMBER:
+        return best_interval(best, table, place, gains, base, price, room)
+    return best_values(best, table, place, gains, present, base, price, room)
+
+
+@compiled(_change(_table, _f8[::1], _b1[::1], _f8, _f8, _i8))
+def best_added(table: Table, gains: Floats, is_set: Flags, now: float, price: float, room: int) -> Change:
+    """The condition on a feature without one that gains most over ``now``; its place is -1 where none does."""
+    best = Change(LEAST_PRICE / 2, -1, 0, EVERY, 0, 0)
+    for place in range(len(is_set)):
+        if not is_set[place]:
+            here = gains[table.starts[place] : table.starts[place + 1]]
+            best = best_of_place(best, table, place, here, now, price, room)
+    return best
+
+
 @compiled(_change(_table, _f8[::1], _i8[::1], _f8, _f8, _i8))
 def best_change(table: Table, gains: Floats, costs: Places, now: float, price: float, most: int) -> Change:
     """The change of one condition that gains most, its price taken off; of equal ones that of the first feature.
@@ -400,19 +455,7 @@ def best_change(table: Table, gains: Floats, costs: Places, now: float, price: f
         here = gains[table.starts[place] : table.starts[place + 1]]
         room = most - spent + costs[place]
         # What is given up for the change: the rule as it is, less the clauses that it saves.
-        base = now - price * costs[place]
-        present, missing = 0.0, here[-1]
-        for bin in range(len(here) - 1):
-            present += here[bin]
-        if room >= 0:
-            best = better_of(best, present + missing - base, place, 0, EVERY, 0, 0)
-        if room >= 1 and table.has_missing[place]:
-            best = better_of(best, missing - base - price, place, 1, MISSING, 0, 0)
-            best = better_of(best, present - base - price, place, 1, INTERVAL, 0, len(here) - 2)
-        if table.kinds[place] == NUMBER:
-            best = best_interval(best, table, place, here, base, price, room)
-        else:
-            best = best_values(best, table, place, here, present, base, price, room)
+        best = best_of_place(best, table, place, here, now - price * costs[place], price, room)
     return best
 
 
@@ -511,6 +554,17 @@ def held(table: Table, allowed: Flags, is_set: Flags) -> Flags:
             for row in range(len(mask)):
                 mask[row] &= here[column[row]]
     return mask
+
+
+@compiled(_b1[:, ::1](_table, _b1[:, ::1], _b1[:, ::1]))
+def all_held(
+    table: Table, allowed: npt.NDArray[np.bool_], is_set: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:  # fmt: skip
+    """The rows that each rule holds; shape (rules, n)."""
+    masks = np.empty((len(allowed), len(table.cells)), np.bool_)
+    for number in range(len(allowed)):
+        masks[number] = held(table, allowed[number], is_set[number])
+    return masks
 
 
 @compiled(_shorts(_table, _b1[:, ::1], _b1[:, ::1]))

@@ -1,6 +1,6 @@
-"""Conjunctions and lists from trees: scikit-learn's CART on the bins, its nodes and leaves as rules.
+"""Conjunctions and lists from trees: a CART on the bins, its nodes and leaves as rules.
 
-Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984.
+Breiman, Friedman, Olshen, Stone: *Classification and Regression Trees*, 1984; `ruleedit.surrogate.cart` grows it.
 """
 
 from __future__ import annotations
@@ -8,25 +8,28 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from ruleedit.matching import Indices
-from ruleedit.surrogate.binarise import Allowed, Bins, Floats, NumberBins
-from ruleedit.surrogate.binned import Binned, spread
+from ruleedit.surrogate import cart
+from ruleedit.surrogate.binarise import Allowed, Bins, NumberBins
+from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.lists import Draft, Draftlist, Members
 
-#: The most cells of the table on which a tree is grown.
-TREE_CELLS = 1_000_000
+#: A leaf holds so many rows at least, and so many where the table is not a small one.
+FEWEST, SMALL_TABLE, FEW = 2.0, 2_000, 5.0
 
 
 @dataclass(frozen=True, eq=False)
-class Column:
-    """One column for the tree: a number for each bin of a feature."""
+class Way:
+    """A way to split a feature's bins: in this order, the first of them left and the others right.
+
+    Of two bins the second is told from all others of the feature.
+    """
 
     place: int
-    levels: Floats
+    order: Indices
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,38 +42,36 @@ class Grown:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A binary tree: per node the column and threshold of its split, its children (-1 at a leaf) and its class."""
+    """A binary tree: of each node the feature of its split, the bins that go left, children (-1 at a leaf), class."""
 
-    feature: Indices
-    threshold: Floats
-    left: Indices
-    right: Indices
-    tops: Indices
+    places: Sequence[int]
+    insides: Sequence[Allowed]
+    left: Sequence[int]
+    right: Sequence[int]
+    tops: Sequence[int]
 
     def first(self, leaves: int) -> Tree:
         """The tree as it was when it had so many leaves: nodes are numbered as they came, the best split first."""
-        is_later = self.left > 2 * (leaves - 1)
-        left, right = (np.where(is_later, -1, children) for children in (self.left, self.right))
-        return Tree(self.feature, self.threshold, left, right, self.tops)
+        left, right = (
+            [-1 if child > 2 * (leaves - 1) else child for child in side] for side in (self.left, self.right)
+        )
+        return Tree(self.places, self.insides, left, right, self.tops)
 
 
-def grow_trees(data: Binned, budget: int, seed: int) -> Grown:
+def grow_trees(data: Binned, budget: int) -> Grown:
     """Trees of three sizes, with and without sets of categories, and a list for each of their likely defaults."""
     grown = Grown()
     for with_ranks in (False, True):
-        columns = list(_columns(data, with_ranks))
         if with_ranks and all(isinstance(bins, NumberBins) for bins in data.bins):
             break
-        rows = spread(len(data), max(2_000, TREE_CELLS // max(1, len(columns))))
-        table = np.stack([column.levels[data.columns[column.place][rows]] for column in columns], axis=1)
-        whole = _grow(table, data.answers[rows], data.weights[rows], max(3, budget + 2), seed)
+        whole = grow(data, list(_ways(data, with_ranks)), max(3, budget + 2))
         for leaves in sorted({max(3, budget // 4 + 2), budget // 2 + 2, budget + 2}):
-            grown.lists.extend(_lists(_leaf_drafts(whole.first(leaves), columns, data), data))
-        grown.members.extend(_nodes(whole, columns, data))
+            grown.lists.extend(_lists(_leaf_drafts(whole.first(leaves), data), data))
+        grown.members.extend(_nodes(whole, data))
     return grown
 
 
-def _nodes(tree: Tree, columns: Sequence[Column], data: Binned) -> Iterator[Members]:
+def _nodes(tree: Tree, data: Binned) -> Iterator[Members]:
     """The conjunction of every node, without the missing values that only happen to go the same way."""
     stack: list[tuple[int, dict[int, Allowed]]] = [(0, {})]
     while stack:
@@ -78,11 +79,10 @@ def _nodes(tree: Tree, columns: Sequence[Column], data: Binned) -> Iterator[Memb
         yield {place: part for place, part in _present(sets) if data.bins[place].cost(part)}
         if tree.left[node] < 0:
             continue
-        column = columns[tree.feature[node]]
-        left = column.levels <= tree.threshold[node]
+        place, left = tree.places[node], tree.insides[node]
         for child, inside in ((tree.left[node], left), (tree.right[node], ~left)):
-            before = sets.get(column.place, np.ones(len(left), dtype=bool))
-            stack.append((int(child), {**sets, column.place: before & inside}))
+            before = sets.get(place)
+            stack.append((child, {**sets, place: inside if before is None else before & inside}))
 
 
 def _present(sets: dict[int, Allowed]) -> Iterator[tuple[int, Allowed]]:
@@ -92,56 +92,66 @@ def _present(sets: dict[int, Allowed]) -> Iterator[tuple[int, Allowed]]:
         yield place, part
 
 
-def _columns(data: Binned, with_ranks: bool) -> Iterator[Column]:
+def _ways(data: Binned, with_ranks: bool) -> Iterator[Way]:
     for place, bins in enumerate(data.bins):
-        order = np.arange(bins.size, dtype=float)
+        every = np.arange(bins.size)
         if isinstance(bins, NumberBins):
             if bins.has_missing:
-                yield Column(place, order)
-            order[-1] = -1.0
-            yield Column(place, order)
+                yield Way(place, every)
+            yield Way(place, np.roll(every, 1))
             continue
         seen = np.bincount(data.columns[place], minlength=bins.size)
-        for one in np.flatnonzero(seen):
-            yield Column(place, (np.arange(bins.size) == one).astype(float))
+        for one in np.flatnonzero(seen).tolist():
+            yield Way(place, np.array([int(one == 0), one]))
         if with_ranks and (seen > 0).sum() > 3:
             yield from _ranks(place, bins, data, seen)
 
 
-def _ranks(place: int, bins: Bins, data: Binned, seen: Indices) -> Iterator[Column]:
+def _ranks(place: int, bins: Bins, data: Binned, seen: Indices) -> Iterator[Way]:
     """The categories by their share of each class, so that one split tells a set of them from the rest."""
     classes = np.bincount(data.answers)
     chief = np.argsort(-classes, kind="stable")[:4]
     for outcome in chief[1:] if len(classes) <= 2 else chief:
         hits = np.bincount(data.columns[place], weights=data.answers == outcome, minlength=bins.size)
-        share = hits / np.maximum(seen, 1)
-        yield Column(place, np.argsort(np.argsort(share, kind="stable"), kind="stable").astype(float))
+        yield Way(place, np.argsort(hits / np.maximum(seen, 1), kind="stable"))
 
 
-def _grow(table: Floats, answers: Any, weights: Floats, leaves: int, seed: int) -> Tree:
-    from sklearn.tree import DecisionTreeClassifier
+def grow(data: Binned, ways: Sequence[Way], leaves: int) -> Tree:
+    """Grow a tree of so many leaves at most."""
+    table = data.table
+    heads = np.cumsum([0, *(len(way.order) for way in ways)])
+    orders = np.concatenate([table.starts[way.place] + way.order for way in ways])
+    splits = cart.Splits(np.array([way.place for way in ways]), heads, orders)
+    least = FEWEST if data.total < SMALL_TABLE else FEW
+    chosen, cuts, lefts, tops = cart.grow(
+        table.cells, table.starts, table.cuts, data.answers, data.weights, data.classes, splits, leaves, least
+    )
+    insides = [_inside(ways[way], cut, data) for way, cut in zip(chosen.tolist(), cuts.tolist(), strict=True)]
+    left = [child or -1 for child in lefts.tolist()]
+    right = [child + 1 if child else -1 for child in lefts.tolist()]
+    return Tree([ways[way].place for way in chosen.tolist()], insides, left, right, tops.tolist())
 
-    least = 2 if len(table) < 2_000 else 5
-    model = DecisionTreeClassifier(max_leaf_nodes=leaves, min_samples_leaf=least, random_state=seed)
-    tree = model.fit(table.astype(np.float32), answers, sample_weight=weights).tree_
-    tops = model.classes_[tree.value[:, 0, :].argmax(axis=1)]
-    return Tree(tree.feature, tree.threshold, tree.children_left, tree.children_right, tops)
+
+def _inside(way: Way, cut: int, data: Binned) -> Allowed:
+    """The bins that go left."""
+    inside = np.ones(data.bins[way.place].size, dtype=bool)
+    inside[way.order[cut:]] = False
+    return inside
 
 
-def _leaf_drafts(tree: Tree, columns: Sequence[Column], data: Binned) -> list[Draft]:
+def _leaf_drafts(tree: Tree, data: Binned) -> list[Draft]:
     """A draft for each leaf, or for each subtree whose leaves all say the same."""
     drafts: list[Draft] = []
     stack: list[tuple[int, dict[int, Allowed]]] = [(0, {})]
     while stack:
         node, sets = stack.pop()
         if _is_uniform(tree, node):
-            drafts.extend(_sayable(int(tree.tops[node]), sets, data))
+            drafts.extend(_sayable(tree.tops[node], sets, data))
             continue
-        column = columns[tree.feature[node]]
-        left = column.levels <= tree.threshold[node]
+        place, left = tree.places[node], tree.insides[node]
         for child, inside in ((tree.right[node], ~left), (tree.left[node], left)):
-            before = sets.get(column.place, np.ones(len(left), dtype=bool))
-            stack.append((int(child), {**sets, column.place: before & inside}))
+            before = sets.get(place)
+            stack.append((child, {**sets, place: inside if before is None else before & inside}))
     return drafts
 
 
@@ -150,9 +160,9 @@ def _is_uniform(tree: Tree, node: int) -> bool:
     while stack:
         here = stack.pop()
         if tree.left[here] < 0:
-            seen.add(int(tree.tops[here]))
+            seen.add(tree.tops[here])
         else:
-            stack += [int(tree.left[here]), int(tree.right[here])]
+            stack += [tree.left[here], tree.right[here]]
     return len(seen) == 1
 
 

@@ -10,7 +10,7 @@ weighing gain against a price per clause.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -24,8 +24,8 @@ from ruleedit.surrogate.binarise import Allowed, Bins, Floats
 from ruleedit.surrogate.binned import Answers, Binned
 from ruleedit.surrogate.kernel import LEAST_PRICE, Count
 
-#: A conjunction: by the place of the feature's bins, the allowed bins.
-Members: TypeAlias = dict[int, Allowed]
+#: A conjunction: by the place of the feature's bins, the allowed bins. Never written to.
+Members: TypeAlias = Mapping[int, Allowed]
 
 #: A new rule is grown on at most so many of the rows that it could win or lose.
 GROW_ROWS = 4_000
@@ -59,17 +59,17 @@ class Settled(NamedTuple):
 class Draft:
     """A rule in the making: a class and, by the place of the feature's bins, the allowed bins.
 
-    The arrays are never written to, so copies share them.
+    The conditions are never written to, only replaced, so copies share them.
     """
 
     outcome: int
-    sets: dict[int, Allowed] = field(default_factory=dict)
+    sets: Members = field(default_factory=dict)
     settled: Settled | None = field(default=None, repr=False, compare=False)
     _flat: Flat | None = field(default=None, repr=False, compare=False)
 
     def copy(self) -> Draft:
         """The same rule, free to change."""
-        return Draft(self.outcome, dict(self.sets), self.settled, self._flat)
+        return Draft(self.outcome, self.sets, self.settled, self._flat)
 
     def price(self, place: int, bins: Sequence[Bins]) -> int:
         """The clauses of the condition on one feature; 0 where there is none."""
@@ -83,7 +83,7 @@ class Draft:
     def flat(self, bins: Sequence[Bins]) -> Flat:
         """The rule as the compiled functions take it, worked out once for the same conditions."""
         known = self._flat
-        if known is None or known.bins is not bins or not _are_same(known.sets, self.sets):
+        if known is None or known.bins is not bins or known.sets is not self.sets:
             known = self._flat = self._flattened(bins)
         return known
 
@@ -91,7 +91,7 @@ class Draft:
         costs = np.zeros(len(bins), dtype=np.int64)
         for place in self.sets:
             costs[place] = self.price(place, bins)
-        return Flat(bins, dict(self.sets), costs)
+        return Flat(bins, self.sets, costs)
 
     def allowed(self, data: Binned) -> npt.NDArray[np.bool_]:
         """For each bin of all features, one after the other, whether the rule holds it; shape (bins,)."""
@@ -106,7 +106,7 @@ class Draft:
     def put(self, allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64], data: Binned) -> None:
         """Take the conditions that the compiled functions made of it."""
         self.sets = folded(allowed, costs, data)
-        self._flat = Flat(data.bins, dict(self.sets), costs, allowed)
+        self._flat = Flat(data.bins, self.sets, costs, allowed)
 
     def mask(self, data: Binned) -> Mask:
         """The rows that it holds; shape (n,)."""
@@ -163,11 +163,6 @@ class Draftlist:
         return float(data.weights[self.decide(data) == data.answers].sum())
 
 
-def _are_same(some: Members, others: Members) -> bool:
-    """Whether the conditions are the very same arrays, which are never written to."""
-    return len(some) == len(others) and all(others.get(place) is allowed for place, allowed in some.items())
-
-
 def unfolded(rules: Sequence[Draft], data: Binned) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """The bins that each rule holds (rules, bins), and whether it has a condition on each feature (rules, features)."""
     allowed = np.ones((len(rules), int(data.table.starts[-1])), dtype=bool)
@@ -176,6 +171,12 @@ def unfolded(rules: Sequence[Draft], data: Binned) -> tuple[npt.NDArray[np.bool_
         allowed[number] = rule.allowed(data)
         is_set[number, list(rule.sets)] = True
     return allowed, is_set
+
+
+def masks(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.bool_]:
+    """The rows that each rule holds; shape (rules, n)."""
+    found: npt.NDArray[np.bool_] = kernel.all_held(data.table, *unfolded(rules, data))
+    return found
 
 
 def prices(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.int64]:

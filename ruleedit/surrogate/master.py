@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ruleedit.matching import Mask
 from ruleedit.surrogate.binarise import Floats
 from ruleedit.surrogate.binned import Binned
 
@@ -60,19 +60,21 @@ class Master:
         costs[:-1] = -1.0
         self._solver.addCols(many, costs, np.zeros(many), uppers, 0, none, none, np.zeros(0))
 
-    def add(self, masks: Sequence[Mask], costs: Sequence[int]) -> None:
-        """Add rules: the rows that each holds (n,), and its clauses."""
-        if not masks:
+    def add(self, masks: npt.NDArray[np.bool_], costs: Sequence[int]) -> None:
+        """Add rules: the rows that each holds (rules, n), and its clauses."""
+        if not len(masks):
             return
-        price = len(self._inside)
-        held = [np.flatnonzero(mask[self._inside]) for mask in masks]
-        starts = np.cumsum([0, *(len(rows) + 1 for rows in held)])
-        places = np.concatenate([np.append(rows, price) for rows in held]).astype(np.int32)
+        # Every rule has an entry for each row of the class that it holds, and one for its clauses.
+        entries = np.column_stack([masks[:, self._inside], np.ones(len(masks), dtype=bool)])
+        rules, places = np.nonzero(entries)
+        starts = np.searchsorted(rules, np.arange(len(masks) + 1))
         values = np.ones(len(places))
         values[starts[1:] - 1] = -np.array(costs, dtype=float)
-        wrong = np.array([float(self._others[mask].sum()) for mask in masks])
+        wrong = masks @ self._others
         low = np.full(len(masks), -self._infinity)
-        self._solver.addRows(len(masks), low, wrong, len(places), starts[:-1].astype(np.int32), places, values)
+        self._solver.addRows(
+            len(masks), low, wrong, len(places), starts[:-1].astype(np.int32), places.astype(np.int32), values
+        )
 
     def solve(self, budget: float) -> Duals:
         """Solve it for a budget of clauses."""

@@ -13,7 +13,7 @@ from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import Floats
 from ruleedit.surrogate.binned import Answers, Binned
 from ruleedit.surrogate.kernel import LEAST_PRICE
-from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown, worth_at
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, better, grown, masks, worth_at
 
 #: So many of the most promising conjunctions and places are looked at exactly.
 TRIED = 3
@@ -38,21 +38,17 @@ class Pool:
     @classmethod
     def of(cls, members: Iterable[Members], data: Binned) -> Pool:
         """The conjunctions that hold different rows, some but not all; of those that hold the same the cheapest."""
-        drafts = [Draft(0, sets) for sets in members]
-        priced = [(draft.cost(data.bins), number, draft) for number, draft in enumerate(drafts)]
-        known: set[bytes] = set()
-        kept: list[tuple[int, Members]] = []
-        rows: list[npt.NDArray[np.int32]] = []
-        for cost, _, draft in sorted(priced, key=lambda one: one[:2]):
-            mask = draft.mask(data)
-            key = np.packbits(mask).tobytes()
-            if cost and key not in known and mask.any() and not mask.all():
-                known.add(key)
-                kept.append((cost, draft.sets))
-                rows.append(np.flatnonzero(mask).astype(np.int32))
-        heads = np.cumsum([0, *map(len, rows)], dtype=np.int64)
-        costs = np.array([cost for cost, _ in kept], dtype=float)
-        return cls(data, data, [sets for _, sets in kept], costs, heads, np.concatenate([np.zeros(0, np.int32), *rows]))
+        drafts = sorted((Draft(0, sets) for sets in members), key=lambda draft: draft.cost(data.bins))
+        inside = masks(drafts, data)
+        many, keys = inside.sum(axis=1), np.packbits(inside, axis=1)
+        known: dict[bytes, int] = {}
+        for number, draft in enumerate(drafts):
+            if draft.cost(data.bins) and 0 < many[number] < len(data):
+                known.setdefault(keys[number].tobytes(), number)
+        kept = list(known.values())
+        costs = np.array([drafts[number].cost(data.bins) for number in kept], dtype=float)
+        heads, rows = np.append(0, np.cumsum(many[kept])), np.nonzero(inside[kept])[1].astype(np.int32)
+        return cls(data, data, [drafts[number].sets for number in kept], costs, heads, rows)
 
     def insert(self, found: Draftlist, price: float, most: int) -> bool:
         """Add the rule that gains most in its place in the list; whether one was worth its clauses.
@@ -73,7 +69,7 @@ class Pool:
         best: tuple[float, int, Draft] | None = None
         for flat in np.argpartition(-values, min(TRIED, values.size) - 1, axis=None)[:TRIED].tolist():
             member, position, outcome = (int(place) for place in np.unravel_index(flat, values.shape))
-            rule = Draft(outcome, dict(self.members[member]))
+            rule = Draft(outcome, self.members[member])
             value = better(rule, self.data, *self._worth(found, decided, position, outcome), price, room)
             if rule.sets and value > (best[0] if best else 0.0) + LEAST_PRICE:
                 best = value, position, rule

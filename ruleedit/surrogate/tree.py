@@ -15,7 +15,7 @@ def extract_tree(task: Task) -> Found:
     """Extract an ordered rule set from CARTs; deterministic for a seed."""
 
     def begin(field: Field) -> None:
-        grown = grow_trees(field.trial, field.budget, task.seed)
+        grown = grow_trees(field.trial, field.budget)
         field.starts.extend(grown.lists)
         field.members.extend(grown.members)
 

@@ -8,6 +8,7 @@ found on the rows that the rules were made from and measured on others where the
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ from ruleedit.matching import Indices, Mask, Matrix, box_mask, decide, outcome_c
 from ruleedit.regions import Box, box_text
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
+from ruleedit.surrogate import cart, kernel
 from ruleedit.surrogate.binarise import Bins, Floats, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.fidelity import Interval, wilson
@@ -204,7 +206,7 @@ def wrong_regions(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema
     boxes: list[Box] = []
     left = np.arange(len(data))
     for _ in range(MOST_REGIONS):
-        region = _worst(data, left, np.where(wrong[left], 1.0 - bar, -bar))
+        region = _worst(data, left, bar)
         if region is None:
             break
         inside = region.mask(data)[left]
@@ -215,41 +217,51 @@ def wrong_regions(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema
     return tuple(boxes)
 
 
-def _worst(data: Binned, rows: Indices, worth: Floats) -> Draft | None:
+def _worst(data: Binned, rows: Indices, bar: float) -> Draft | None:
     """The box whose rows are worth most, a clause costing about what chance would give it."""
     best: Draft | None = None
-    score, price = 0.0, max(1.0, float(np.sqrt((worth**2).sum()) / 5.0))
+    counts = _counts(data, rows)
+    right, wrong = np.bincount(data.answers[rows], minlength=2).tolist()
+    score, price = 0.0, max(1.0, math.sqrt(wrong * (1.0 - bar) ** 2 + right * bar**2) / 5.0)
     for weight in (1.0, 3.0, 9.0):
         # Wide conditions come before narrow ones where wrong rows weigh more at first.
-        region = Draft(1)
-        for values in (np.where(worth > 0.0, weight * worth, worth), worth):
-            _narrow(region, data, rows, values, price)
-        value = float(worth[region.mask(data)[rows]].sum()) - price * region.cost(data.bins)
+        region, inside = _narrowed(Draft(1), data, rows, counts, np.array([-bar, weight * (1.0 - bar)]), price)
+        region, inside = _narrowed(region, data, inside, counts, np.array([-bar, 1.0 - bar]), price)
+        value = float((data.answers[inside] - bar).sum()) - price * region.cost(data.bins)
         if region.sets and value > score:
             best, score = region, value
     return best
 
 
-def _narrow(region: Draft, data: Binned, rows: Indices, worth: Floats, price: float) -> None:
-    """Add the conditions that are worth their price, the best first, up to `MOST_CLAUSES`."""
-    inside = region.mask(data)[rows]
-    rows, worth = rows[inside], worth[inside]
+def _counts(data: Binned, rows: Indices) -> Floats:
+    """How many of the rows are in each bin, right and wrong ones; shape (bins, 2)."""
+    counts = np.empty((int(data.table.starts[-1]), 2))
+    cart.count(data.table.cells, rows, data.answers, data.weights, counts)
+    return counts
+
+
+def _narrowed(
+    region: Draft, data: Binned, rows: Indices, counts: Floats, worth: Floats, price: float
+) -> tuple[Draft, Indices]:
+    """Add the conditions that are worth their price, the best first, up to `MOST_CLAUSES`; with the rows then held.
+
+    ``worth`` is that of a right row and of a wrong one, ``counts`` are those of the rows where there is no condition.
+    """
+    starts = data.table.starts
     while len(rows):
-        room = MOST_CLAUSES - region.cost(data.bins)
-        score, best = float(worth.sum()) + 1e-9, None
-        for place, bins in enumerate(data.bins):
-            if place in region.sets or not room:
-                continue
-            gains = np.bincount(data.columns[place][rows], worth, bins.size).astype(float)
-            for option in bins.options(gains, room):
-                if 0 < option.cost <= room and option.value - price * option.cost > score:
-                    score, best = option.value - price * option.cost, (place, option.allowed)
-        if best is None:
-            return
-        place, allowed = best
-        region.sets[place] = allowed
-        inside = allowed.take(data.columns[place][rows])
-        rows, worth = rows[inside], worth[inside]
+        gains = (_counts(data, rows) if region.sets else counts) @ worth
+        is_set = np.zeros(len(data.bins), dtype=bool)
+        is_set[list(region.sets)] = True
+        room, now = MOST_CLAUSES - region.cost(data.bins), float(gains[: starts[1]].sum())
+        change = kernel.best_added(data.table, gains, is_set, now, price, room) if room else None
+        if change is None or change.place < 0:
+            break
+        allowed = region.allowed(data).copy()
+        kernel.put(data.table, change, gains, allowed)
+        added = allowed[starts[change.place] : starts[change.place + 1]].copy()
+        region = Draft(1, {**region.sets, change.place: added})
+        rows = rows[added[data.columns[change.place][rows]]]
+    return region, rows
 
 
 def why_no_rule(task: Task, default: str) -> str:

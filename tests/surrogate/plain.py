@@ -88,9 +88,8 @@ class Fit:
             if found is None:
                 break
             place, allowed = found
-            self.rule.sets.pop(place, None)
-            if allowed is not None:
-                self.rule.sets[place] = allowed
+            others = {other: known for other, known in self.rule.sets.items() if other != place}
+            self.rule.sets = others if allowed is None else {**others, place: allowed}
         return self.gained()
 
 

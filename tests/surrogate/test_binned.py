@@ -7,14 +7,10 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from ruleedit.surrogate import binned as module
 from ruleedit.surrogate.binarise import bin_features
 from ruleedit.surrogate.binned import Binned, spread
-from tests.surrogate.cases import Case, people, random_case
-
-MIXED = people(
-    lambda row: "low" if row["member"] is None else "high" if (row["age"] or 0) > 50 else "middle", missing=0.2
-)
+from ruleedit.surrogate.kernel import alike
+from tests.surrogate.cases import Case, random_case
 
 
 def binned(case: Case) -> Binned:
@@ -38,11 +34,14 @@ def test_merging_keeps_every_row(seed: int) -> None:
     assert list(counted(merged)) == list(counted(data))
 
 
-def test_a_clash_of_hashes_merges_nothing_that_differs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Even where every row has the same hash the rows stay apart."""
-    monkeypatch.setattr(module, "_MIX", (np.uint64(0), np.uint64(0)))
-    data = binned(MIXED)
-    assert counted(data.merged()) == counted(data)
+@pytest.mark.parametrize("values", [1, 2, 40])
+def test_rows_that_differ_stay_apart_wherever_their_hashes_fall(values: int) -> None:
+    """Of 2,000 rows many fall on a taken place; each still has the group of its equals, numbered as they come."""
+    codes = np.random.default_rng(values).integers(0, values, (2_000, 2))
+    first, which = alike(codes)
+    assert (codes[first[which]] == codes).all()
+    assert len(first) == len(np.unique(codes, axis=0))
+    assert first.tolist() == sorted(first.tolist()) == [int(np.argmax(which == group)) for group in range(len(first))]
 
 
 @pytest.mark.parametrize("seed", range(20))

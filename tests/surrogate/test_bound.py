@@ -157,7 +157,7 @@ def test_no_child_becomes_worth_more_than_its_hope(seed: int) -> None:
 def test_no_rules_lose_less_than_the_bound(seed: int, budget: int) -> None:
     """Against every set of rules of so few clauses, one by one; what was seen is no less than the best of them."""
     data = small(seed)
-    columns = Columns.of(grow_trees(data, 4, 0).members, data, 1, budget)
+    columns = Columns.of(grow_trees(data, 4).members, data, 1, budget)
     losses = proved(columns, budget)
     if losses is None:
         return
@@ -171,7 +171,7 @@ def test_some_bounds_are_proved() -> None:
     gaps = []
     for seed in range(8):
         data = small(seed)
-        losses = proved(Columns.of(grow_trees(data, 4, 0).members, data, 1, 2), 2)
+        losses = proved(Columns.of(grow_trees(data, 4).members, data, 1, 2), 2)
         gaps += [losses[1] - losses[0]] if losses else []
     assert len(gaps) >= 4
     assert min(gaps) < 1.0

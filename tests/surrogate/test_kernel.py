@@ -38,7 +38,7 @@ def rule_of(data: Binned, draw: np.random.Generator) -> Draft:
     for place, bins in enumerate(data.bins):
         options = [one.allowed for one in bins.options(draw.normal(size=bins.size), 3) if bins.cost(one.allowed)]
         if options and draw.uniform() < 0.5:
-            rule.sets[place] = options[int(draw.integers(len(options)))]
+            rule.sets = {**rule.sets, place: options[int(draw.integers(len(options)))]}
     return rule
 
 
@@ -115,7 +115,7 @@ def test_a_pool_is_weighed_as_place_by_place(seed: int) -> None:
     """What a conjunction gains in every place with every class is what its rows are worth there."""
     data, draw = table_of(seed), np.random.default_rng(seed)
     found = list_of(data, draw)
-    pool = Pool.of([*(rule_of(data, draw).sets for _ in range(4)), *grow_trees(data, 4, 0).members[:4]], data)
+    pool = Pool.of([*(rule_of(data, draw).sets for _ in range(4)), *grow_trees(data, 4).members[:4]], data)
     values = pool.values(found, found.deciding(data))
     decided, above = found.decide(data), np.ones(len(data), dtype=bool)
     for position in range(len(found.rules) + 1):
@@ -191,7 +191,7 @@ def test_a_changed_condition_is_counted_as_from_the_beginning(seed: int, whole: 
         before = rule.sets.get(place, np.ones(data.bins[place].size, dtype=bool))
         gains, rows = np.empty(int(data.table.starts[-1])), np.arange(len(data))
         now = kernel.gain(data.table, rows, worth, *counts, gains)
-        rule.sets[place] = other.sets[place]
+        rule.sets = {**rule.sets, place: other.sets[place]}
         allowed = rule.allowed(data)
         now = kernel.shift(data.table, rows, worth, before, place, allowed, *counts, gains, now, whole)
         expected, fresh = np.empty(len(gains)), counted_conditions(rule, data)

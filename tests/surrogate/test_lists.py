@@ -36,7 +36,7 @@ def some_lists(data: Binned, seed: int) -> Draftlist:
             gains = draw.normal(size=bins.size)
             options = [option for option in bins.options(gains, 2) if bins.cost(option.allowed)]
             if options and draw.uniform() < 0.7:
-                rule.sets[number] = options[int(draw.integers(len(options)))].allowed
+                rule.sets = {**rule.sets, number: options[int(draw.integers(len(options)))].allowed}
         rules.append(rule)
     return Draftlist([rule for rule in rules if rule.sets], int(draw.integers(0, 2)))
 

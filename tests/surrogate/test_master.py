@@ -10,7 +10,7 @@ from ruleedit.surrogate.binarise import bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.columns import Columns, sides
 from ruleedit.surrogate.leaves import grow_trees
-from ruleedit.surrogate.lists import Draft
+from ruleedit.surrogate.lists import Draft, masks
 from ruleedit.surrogate.master import Duals, Master
 from ruleedit.surrogate.task import Task
 from tests.surrogate.cases import people, random_case
@@ -27,16 +27,16 @@ def binned(seed: int) -> Binned:
 
 
 def drafts(data: Binned, outcome: int) -> list[Draft]:
-    return [Draft(outcome, sets) for sets in grow_trees(data, 6, 0).members if sets]
+    return [Draft(outcome, sets) for sets in grow_trees(data, 6).members if sets]
 
 
 def primal(data: Binned, outcome: int, rules: list[Draft], budget: float) -> float:
     """The program as it is written in the paper, solved by SciPy."""
     inside = np.flatnonzero(data.answers == outcome)
-    masks = np.array([rule.mask(data) for rule in rules])
-    wrong = masks @ np.where(data.answers == outcome, 0.0, data.weights)
+    held = masks(rules, data)
+    wrong = held @ np.where(data.answers == outcome, 0.0, data.weights)
     costs = [rule.cost(data.bins) for rule in rules]
-    cover = np.hstack([np.eye(len(inside)), masks[:, inside].T.astype(float)])
+    cover = np.hstack([np.eye(len(inside)), held[:, inside].T.astype(float)])
     clauses = np.concatenate([np.zeros(len(inside)), costs])
     found = linprog(
         np.concatenate([data.weights[inside], wrong]),
@@ -47,7 +47,7 @@ def primal(data: Binned, outcome: int, rules: list[Draft], budget: float) -> flo
 
 
 def solved(master: Master, data: Binned, rules: list[Draft], budget: float) -> Duals:
-    master.add([rule.mask(data) for rule in rules], [rule.cost(data.bins) for rule in rules])
+    master.add(masks(rules, data), [rule.cost(data.bins) for rule in rules])
     return master.solve(budget)
 
 
@@ -83,7 +83,7 @@ def test_pricing_only_lowers_the_loss(seed: int) -> None:
     """Rules that the program asks for are new to it, and with them the loss is no greater."""
     data = binned(seed)
     outcome = sides(data, 1)[0]
-    columns = Columns.of(grow_trees(data, 4, 0).members, data, outcome, 4)
+    columns = Columns.of(grow_trees(data, 4).members, data, outcome, 4)
     if not columns.drafts:
         return
     before, given = columns.master.solve(4).loss, len(columns.drafts)
@@ -98,7 +98,7 @@ def test_the_program_asks_for_the_rule_that_it_lacks() -> None:
     """From rules of one clause it comes to the conjunction that the model answers by."""
     case = people(lambda row: "high" if row["age"] > 40 and row["member"] == "true" else "low")
     data = Binned.of(bin_features(*case.given), case.matrix, case.answers).merged()
-    columns = Columns.of([sets for sets in grow_trees(data, 2, 0).members if len(sets) == 1], data, 2, 2)
+    columns = Columns.of([sets for sets in grow_trees(data, 2).members if len(sets) == 1], data, 2, 2)
     list(columns.generate(2, Task(*case.given)))
     assert columns.master.solve(2).loss == pytest.approx(0.0, abs=1e-6)
 

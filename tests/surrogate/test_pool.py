@@ -79,7 +79,7 @@ def test_an_exception_goes_first() -> None:
 def test_what_a_rule_is_worth_in_a_place_is_what_it_wins_there(seed: int) -> None:
     """For every place in the list and class: the rows right with the rule there, less those right without it."""
     data = binned(random_case(seed))
-    pool = Pool.of(grow_trees(data, 4, 0).members, data)
+    pool = Pool.of(grow_trees(data, 4).members, data)
     if len(pool.members) < 3:
         return
     first, second, new = (dict(pool.members[number]) for number in (0, 1, 2))

@@ -11,7 +11,7 @@ from ruleedit.datasets import loans
 from ruleedit.regions import check_rule, clause_cost, rule_box, simplify
 from ruleedit.schema import Feature, Schema
 from ruleedit.surrogate import extract
-from ruleedit.surrogate.leaves import _grow, _parts
+from ruleedit.surrogate.leaves import _parts
 from ruleedit.surrogate.task import Task
 from ruleedit.surrogate.tree import extract_tree
 from ruleedit.tables import encode, infer_schema, target_codes
@@ -281,26 +281,3 @@ def test_tiny_and_huge_numbers_are_no_trouble() -> None:
     rows = np.array(values * 5).reshape(-1, 1)
     answers = (np.nan_to_num(rows[:, 0], nan=-1.0) > 0.0).astype(np.intp)
     assert extract(rows, answers, schema).train.agreement == 1.0
-
-
-@pytest.mark.parametrize("leaves", [3, 4, 7, 11])
-def test_a_small_tree_is_the_beginning_of_a_large_one(leaves: int) -> None:
-    """Grown best split first, a tree of few leaves is what one of many was at that size: one is grown for all."""
-    draw = np.random.default_rng(leaves)
-    table = draw.integers(0, 30, size=(600, 5)).astype(float)
-    answers = ((table[:, 0] > 12) ^ (table[:, 1] > 20) ^ (draw.uniform(size=600) < 0.1)).astype(int)
-    part, alone = (
-        _grow(table, answers, np.ones(600), 12, 0).first(leaves),
-        _grow(table, answers, np.ones(600), leaves, 0),
-    )
-    reached: list[list[tuple[int, float]]] = []
-    for tree in (part, alone):
-        steps, stack = [], [0]
-        while stack:
-            node = stack.pop()
-            is_leaf = tree.left[node] < 0
-            steps.append((-1, float(tree.tops[node])) if is_leaf else (int(tree.feature[node]), tree.threshold[node]))
-            stack += [] if is_leaf else [int(tree.left[node]), int(tree.right[node])]
-        reached.append(steps)
-    assert reached[0] == reached[1]
-    assert len(reached[0]) == 2 * leaves - 1
