@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def put_table_in_force(
         release, figures = _retrained(task, model, draft, strategy)
         figures["trained_on"] = len(training)
         if prove:
-            release, figures = _proved(release, figures, task, table.take(_drawn(training, MOST_KNOWN, seed)))
+            sample = table.take(_drawn(training, MOST_KNOWN, seed))
+            release, figures = _proved(release, figures, task, sample, progress)
     else:
         release, figures = _grafted(model, draft, asked, prove) if kind == "graft" else _overlaid(model, draft, kind)
     held = _drawn(held, most_rows, seed)
@@ -231,13 +233,16 @@ def _retrained(task: Task, model: TableModel, draft: Draft, strategy: str | None
     }
 
 
-def _proved(release: Release, figures: dict[str, Any], task: Task, rows: Matrix) -> tuple[Release, dict[str, Any]]:
+def _proved(
+    release: Release, figures: dict[str, Any], task: Task, rows: Matrix, progress: Progress | None
+) -> tuple[Release, dict[str, Any]]:
     """Look for counterexamples and teach them, until every rule is proved, or for `PROOF_ROUNDS` rounds.
 
     ``rows`` (n, features) are what samples are made of.
     """
     taught, model, asked, seed = 0, release.model, task.feedback, task.seed
-    findings = prove_rules(model, asked, rows, seed=seed, should_stop=task.should_stop)
+    find = functools.partial(prove_rules, progress=progress, should_stop=task.should_stop)
+    findings = find(model, asked, rows, seed=seed)
     for number in range(PROOF_ROUNDS):
         lessons = [finding.counterexamples for finding in findings if len(finding.counterexamples)]
         if not lessons or model.file.average_output:
@@ -250,7 +255,7 @@ def _proved(release: Release, figures: dict[str, Any], task: Task, rows: Matrix)
         model, taught = found.model, taught + sum(map(len, lessons))
         figures["trainings"] += found.trainings
         figures["synthetic"] += found.synthetic
-        findings = prove_rules(model, asked, rows, seed=seed + number + 1, should_stop=task.should_stop)
+        findings = find(model, asked, rows, seed=seed + number + 1)
     proved = all(finding.status == "proved" for finding in findings)
     figures["proof"] = {
         "proved": proved,

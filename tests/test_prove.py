@@ -157,6 +157,28 @@ class TestFindings:
         assert finding.status == "no counterexample found"
         assert "20,000 steps" in finding.why
 
+    def test_a_rule_has_so_many_steps_in_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A region of many boxes isn't searched for hours because none of them takes all the steps."""
+        monkeypatch.setattr(module, "MOST_SEARCHES", 1)
+
+        def run(self: module._Search, steps: int) -> tuple[str, int]:
+            return ("proved", 99) if steps > 99 else ("no counterexample found", steps)
+
+        monkeypatch.setattr(module._Search, "run", run)
+        model = small_model(3, 3)
+        asked = ask(model.schema, "IF n not in (1, 3) AND x not in (0, 1) THEN perhaps")
+        (finding,) = prove(graft(model, asked), asked, every_row(model), steps=100)
+        assert (finding.status, finding.steps) == ("no counterexample found", 100)
+        assert finding.why == "the search took all its 100 steps"
+
+    def test_it_says_which_rule_is_next(self) -> None:
+        """A search takes minutes on a large model, so somebody who waits sees where it is."""
+        told: list[tuple[int, int, object]] = []
+        model = small_model(3, 2)
+        asked = ask(model.schema, "IF n > 2 THEN perhaps", "IF n <= 2 THEN no")
+        prove(graft(model, asked), asked, every_row(model), progress=lambda *said: told.append(said))
+        assert told == [(0, 2, "proving R1"), (1, 2, "proving R2")]
+
     def test_without_veritas_the_reason_is_given(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It is an extra; rows are tried all the same."""
         monkeypatch.setitem(sys.modules, "veritas", None)

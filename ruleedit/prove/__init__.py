@@ -43,6 +43,8 @@ SAMPLED = 10_000
 MOST_BOXES = 64
 #: So many steps of the search for each box and class.
 STEPS = 20_000
+#: So many times that for all the boxes and classes of a rule.
+MOST_SEARCHES = 5
 #: The translation is checked on so many rows.
 CHECKED = 10_000
 #: Sums of leaves in another order may differ by so much of their size; nearer than that nothing is proved.
@@ -106,18 +108,24 @@ def prove(
     *,
     seed: int = 0,
     steps: int = STEPS,
+    progress: Callable[[int, int, object], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> tuple[Finding, ...]:
     """What can be shown of each rule that asks for something; ``rows`` (n, features) is what samples are made of.
 
-    ``steps`` limits the search of each box and class. ``should_stop`` is asked before each box and
-    ends it with `Cancelled`. Raises `ModelFileRefused` for a model that is no classifier.
+    ``steps`` limits the search of each box and class, and a rule's whole search to `MOST_SEARCHES`
+    times that. ``progress`` is told before each rule how many are done, of how many, and which is
+    next. ``should_stop`` is asked before each box and ends it with `Cancelled`. Raises
+    `ModelFileRefused` for a model that is no classifier.
     """
     check_classifier(model.file)
     rng = np.random.default_rng(seed)
     sampler = Generator(feedback, rows, model.background, rng) if len(rows) else None
     found = []
-    for place in asking(feedback):
+    places = asking(feedback)
+    for done, place in enumerate(places):
+        if progress is not None:
+            progress(done, len(places), f"proving {feedback.rules[place].id}")
         sampled = np.empty((0, len(feedback.schema.features))) if sampler is None else _sampled(sampler, place)
         found.append(_rule(model, feedback, place, sampled, rng, steps, should_stop))
     return tuple(found)
@@ -159,7 +167,7 @@ def _rule(
             if boxes > MOST_BOXES:
                 raise CannotTranslateError(f"the region takes more than {MOST_BOXES} disjoint boxes")
             for search in _searches(model, box, wanted, sampled, rng):
-                status, taken = search.run(steps)
+                status, taken = search.run(min(steps, MOST_SEARCHES * steps - done))
                 done += taken
                 if status == "counterexample":
                     rows = search.rows
@@ -168,9 +176,8 @@ def _rule(
                         raise CannotTranslateError("two classes come too near to each other to tell them apart")
                     return Finding(rule.id, status, len(sampled), boxes, done, "", rows[real][:SHOWN])
                 if status != "proved":
-                    return Finding(
-                        rule.id, status, len(sampled), boxes, done, f"the search took all its {steps:,} steps"
-                    )
+                    why = f"the search took all its {taken if taken == steps else done:,} steps"
+                    return Finding(rule.id, status, len(sampled), boxes, done, why)
     except (CannotTranslateError, TooComplex, Refused) as error:
         return Finding(rule.id, "not provable", len(sampled), boxes, done, str(error))
     except ImportError:
