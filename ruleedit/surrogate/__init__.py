@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ruleedit.errors import ExtractionFailed, NoRows, Refused, did_you_mean
 from ruleedit.matching import Indices, Matrix
 from ruleedit.regions import box_clauses, check_rule, clause_cost, rule_box
@@ -20,7 +22,6 @@ from ruleedit.surrogate.fidelity import Fidelity, RuleFigures, fidelity, wilson
 from ruleedit.surrogate.task import Extractor, Found, Progress, Splits, Task
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
     from ruleedit.surrogate.bound import Bound
@@ -61,6 +62,8 @@ EXTRACTORS: dict[str, Extractor] = {
 }
 METHODS = ("column-generation", "aix360-brcg", "tree", "glocalx")
 DEFAULT_METHOD = "column-generation"
+#: A table of so many bytes at most is copied where that makes it quicker to go through.
+COPIED_BYTES = 2**28
 
 
 @dataclass(frozen=True)
@@ -191,6 +194,9 @@ def extract(
     check_limits(max_clauses, max_iterations, seconds, memory)
     _check_rows(rows, answers, schema, splits)
     deadline = None if seconds is None else time.monotonic() + seconds
+    if rows.nbytes <= COPIED_BYTES:
+        # The rows are gone through column by column: it pays to lay each of them side by side.
+        rows = np.asfortranarray(rows)
     task = Task(
         rows,
         answers,

@@ -87,7 +87,8 @@ class NumberBins:
         from ruleedit.surrogate.kernel import between
 
         found: Codes = between(self.cuts, column).astype(np.uint16)
-        found[np.isnan(column)] = self.size - 1
+        if self.has_missing or np.isnan(column).any():
+            found[np.isnan(column)] = self.size - 1
         return found
 
     def values(self, allowed: Allowed) -> ValueSet:
@@ -196,8 +197,9 @@ class TextBins:
         """The bin of each value; shape (n,)."""
         lookup = np.full(max([*self.feature.code_of.values(), 1]) + 1, len(self.named), dtype=np.uint16)
         lookup[list(self.named)] = np.arange(len(self.named), dtype=np.uint16)
-        found = lookup[np.nan_to_num(column, nan=0.0).astype(np.intp)]
-        found[np.isnan(column)] = self.size - 1
+        missing = np.isnan(column)
+        found = lookup[np.where(missing, 0.0, column).astype(np.intp)]
+        found[missing] = self.size - 1
         return found
 
     def _is_inverted(self, allowed: Allowed) -> bool:
@@ -325,8 +327,9 @@ def bin_features(
 def tells(column: Floats) -> bool:
     """Whether a column has two different values, missing counted as one."""
     missing = np.isnan(column)
-    present = column[~missing]
-    return bool(len(present)) and (bool(missing.any()) or bool((present != present[0]).any()))
+    if missing.any():
+        return not missing.all()
+    return bool(len(column)) and bool((column != column[0]).any())
 
 
 def number_bins(

@@ -58,7 +58,7 @@ class Binned:
 
     def merged(self) -> Binned:
         """Rows alike in every bin and in the answer as one row with their weight, in order of first appearance."""
-        first, which = alike(np.column_stack([self.codes, self.answers]).astype(np.int64))
+        first, which = alike(np.column_stack([self.codes, self.answers]).astype(np.int64, copy=False))
         weights: Floats = np.bincount(which, self.weights, len(first)).astype(float)
         return Binned(self.bins, self.codes[first], self.answers[first], weights)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ruleedit.errors import NoRows
-from ruleedit.matching import Indices, Matrix, box_mask, decide, outcome_codes
+from ruleedit.matching import Indices, Matrix, box_mask, outcome_codes
 from ruleedit.regions import rule_box
 from ruleedit.rules import RuleSet
 from ruleedit.schema import Schema
@@ -141,15 +141,17 @@ class Agreement:
 
 def agreement(rules: RuleSet, rows: Matrix, answers: Indices, schema: Schema) -> Agreement:
     """Count what `fidelity` is made of; see there for the parameters."""
-    deciding = decide(rules, rows, schema)
+    enabled = [place for place, rule in enumerate(rules) if rule.enabled]
+    masks = [box_mask(rule_box(rules.rules[place], schema), rows, schema) for place in enabled]
+    deciding = np.full(len(rows), -1, dtype=np.intp)
+    for place, mask in zip(reversed(enabled), reversed(masks), strict=True):
+        deciding[mask] = place
     outcomes = outcome_codes([*(rule.outcome for rule in rules), rules.default], schema.classes)
     said = outcomes[deciding]
     agrees = ((said == answers) | (said < 0)).astype(np.intp)
     default, *own = counted(deciding + 1, agrees, (len(rules) + 1, 2))
     by_rule = tuple(
-        (int(box_mask(rule_box(rule, schema), rows, schema).sum()), sum(mine), mine[1])
-        for rule, mine in zip(rules, own, strict=True)
-        if rule.enabled
+        (int(mask.sum()), sum(own[place]), own[place][1]) for place, mask in zip(enabled, masks, strict=True)
     )
     by_class = tuple((miss + hit, hit) for miss, hit in counted(answers, agrees, (len(schema.classes), 2)))
     return Agreement(by_class, (*by_rule, (sum(default), sum(default), default[1])))

@@ -33,6 +33,8 @@ EVERY, MISSING, INTERVAL, BEST, ALL_BUT_WORST = 0, 1, 2, 3, 4
 MOST_CHANGES = 12
 #: A clause that wins nothing is worth less than none; far below the weight of a row.
 LEAST_PRICE = 1e-6
+#: Rows are compared with what is remembered of them so many at a time.
+BLOCK = 64
 #: What became of a rule in a sweep.
 GONE, KEPT, CHANGED = 0, 1, 2
 
@@ -112,7 +114,7 @@ _count = types.NamedTuple(
     Count,
 )
 _change = types.NamedTuple((_f8, _i8, _i8, _i8, _i8, _i8), Change)
-_shorts = types.int16[::1]
+_shorts, _bytes = types.int16[::1], types.int8[::1]
 
 
 def compiled(signature: Any) -> Callable[[Compiled], Compiled]:
@@ -253,6 +255,28 @@ def credit(
                 gains[cell] += sign * worth[number]
         elif failing[number] == 1:
             gains[table.cells[rows[number], where[number]]] += sign * worth[number]
+    return more
+
+
+@compiled(_f8(_table, _i8[::1], _f8[::1], _shorts, _shorts, _f8[::1]))
+def credit_rows(
+    table: Table,
+    rows: Places,
+    change: Floats,
+    failing: npt.NDArray[np.int16],
+    where: npt.NDArray[np.int16],
+    gains: Floats,
+) -> float:
+    """Add to what is counted in `gain` of all rows that some are worth more by a change; return the rule's own gain."""
+    more = 0.0
+    for number in range(len(rows)):
+        row = rows[number]
+        if failing[row] == 0:
+            more += change[number]
+            for cell in table.cells[row]:
+                gains[cell] += change[number]
+        elif failing[row] == 1:
+            gains[table.cells[row, where[row]]] += change[number]
     return more
 
 
@@ -556,6 +580,40 @@ def held(table: Table, allowed: Flags, is_set: Flags) -> Flags:
     return mask
 
 
+@compiled(_f8(_table, _i8[::1], _f8[::1], _i8[::1], _f8[::1], _f8[::1], _f8, _i8, _b1[::1], _i8[::1]))
+def grown(
+    table: Table,
+    rows: Places,
+    worth: Floats,
+    few: Places,
+    their: Floats,
+    ladder: Floats,
+    price: float,
+    most: int,
+    allowed: Flags,
+    costs: Places,
+) -> float:
+    """Grow a rule from nothing to some of the rows, ``few`` and what ``their`` worth is, and write it.
+
+    It is grown once from each step of ``ladder`` on downwards, right rows weighing so many times as much; the best of
+    these on all rows is kept. Returns what that gains, 0 where no rule gains anything.
+    """
+    best, trial, prices = 0.0, np.empty_like(allowed), np.empty_like(costs)
+    for first in range(len(ladder) - 1, -1, -1):
+        trial[:], prices[:] = True, 0
+        for weight in ladder[first:]:
+            better(table, few, np.where(their > 0.0, weight * their, their), trial, prices, price, most)
+        if prices.sum() == 0:
+            continue
+        mask, value = held(table, trial, prices > 0), -price * prices.sum()
+        for number in range(len(rows)):
+            if mask[rows[number]]:
+                value += worth[number]
+        if value > best + LEAST_PRICE:
+            best, allowed[:], costs[:] = value, trial, prices
+    return best
+
+
 @compiled(_b1[:, ::1](_table, _b1[:, ::1], _b1[:, ::1]))
 def all_held(
     table: Table, allowed: npt.NDArray[np.bool_], is_set: npt.NDArray[np.bool_]
@@ -579,23 +637,26 @@ def deciding(table: Table, allowed: npt.NDArray[np.bool_], is_set: npt.NDArray[n
     return decided
 
 
-@compiled(_i8(_shorts, _f8[::1], _i8, _shorts, _b1[::1], _i8[::1], _f8[::1]))
+@compiled(_i8(_shorts, _f8[::1], _shorts, _shorts, _i8, _i8, _i8[::1], _f8[::1]))
 def weigh(
     answers: npt.NDArray[np.int16],
     weights: Floats,
+    decided: npt.NDArray[np.int16],
+    outcomes: npt.NDArray[np.int16],
+    position: int,
     outcome: int,
-    other: npt.NDArray[np.int16],
-    is_open: Flags,
     rows: Places,
     worth: Floats,
 ) -> int:
-    """Write the open rows that gain or lose where the outcome takes the other's place, and what they are worth.
+    """Write the rows that gain or lose where a rule with the outcome holds them in a position of a list, and how much.
 
-    Returns how many there are.
+    ``decided`` (n,) is the place of the rule that decides each row, ``outcomes`` are those of the rules and, last, of
+    the default. Returns how many there are.
     """
     many = 0
     for row in range(len(answers)):
-        sign = int(is_open[row]) * (int(answers[row] == outcome) - int(answers[row] == other[row]))
+        sign = int(answers[row] == outcome) - int(answers[row] == outcomes[decided[row]])
+        sign *= int(decided[row] >= position)
         # Written in any case and kept where it counts: a jump for each row would cost more.
         rows[many], worth[many] = row, sign * weights[row]
         many += int(sign != 0)
@@ -613,35 +674,52 @@ def begin(table: Table, allowed: Flags, costs: Places, count: Count, number: int
             mark(table, rows, allowed, place, 1, count.failing[number], count.where[number])
 
 
-@compiled(_b1(_table, _i8[::1], _shorts, _f8[::1], _i8, _shorts, _b1[::1], _count, _i8, types.int8[::1]))
+@compiled(_i8[::1](_bytes, _bytes))
+def differing(some: npt.NDArray[np.int8], others: npt.NDArray[np.int8]) -> Places:
+    """The places where two arrays differ, most of which are the same."""
+    places, many, whole = np.empty(len(some), np.int64), 0, len(some) // BLOCK
+    for block in range(whole):
+        one, other, apart = some[block * BLOCK : (block + 1) * BLOCK], others[block * BLOCK : (block + 1) * BLOCK], 0
+        # Without a jump, and of a known length: the processor does many at a time.
+        for place in range(BLOCK):
+            apart |= one[place] ^ other[place]
+        if apart:
+            for place in range(BLOCK):
+                places[many] = block * BLOCK + place
+                many += int(one[place] != other[place])
+    for place in range(whole * BLOCK, len(some)):
+        places[many] = place
+        many += int(some[place] != others[place])
+    return places[:many]
+
+
+@compiled(_b1(_table, _shorts, _f8[::1], types.int16, _shorts, _bytes, _count, _i8, _bytes))
 def reweigh(
     table: Table,
-    rows: Places,
     answers: npt.NDArray[np.int16],
     weights: Floats,
-    outcome: int,
+    outcome: np.int16,
     other: npt.NDArray[np.int16],
-    is_open: Flags,
+    is_open: npt.NDArray[np.int8],
     count: Count,
     number: int,
     signs: npt.NDArray[np.int8],
 ) -> bool:
     """Count the rows that a rule gains or loses otherwise than before; return whether there is none.
 
-    ``rows`` are all, ``other`` is what the rest of the list answers; ``signs`` (n,) is room to write in.
+    ``other`` is what the rest of the list answers; ``is_open`` (n,) is 1 where no rule ahead holds the row; ``signs``
+    (n,) is room to write in.
     """
+    known = count.signs[number]
     for row in range(len(answers)):
-        signs[row] = is_open[row] * (
-            np.int8(answers[row] == outcome) - np.int8(answers[row] == other[row])
-        )  # fmt: skip
-    changed, change, many = np.empty(len(rows), np.int64), np.empty(len(rows)), 0
-    for row in range(len(rows)):
-        step = signs[row] - count.signs[number, row]
-        changed[many], change[row] = row, step * weights[row]
-        many += int(step != 0)
-    count.signs[number] = signs
-    count.now[number] += credit(
-        table, rows, change, changed[:many], count.failing[number], count.where[number], 1.0, count.gains[number]
+        signs[row] = is_open[row] * (np.int8(answers[row] == outcome) - np.int8(answers[row] == other[row]))
+    rows = differing(signs, known)
+    many, change = len(rows), np.empty(len(rows))
+    for place in range(many):
+        change[place] = (signs[rows[place]] - known[rows[place]]) * weights[rows[place]]
+    known[:] = signs
+    count.now[number] += credit_rows(
+        table, rows, change, count.failing[number], count.where[number], count.gains[number]
     )
     return many == 0
 
@@ -657,7 +735,7 @@ def answered(
 
 @compiled(
     types.Tuple((_b1, _i8))(
-        _table, _shorts, _f8[::1], _b1[:, ::1], _i8[:, ::1], _i8[::1], _i8, _f8, _i8, _count, _u1[::1]
+        _table, _shorts, _f8[::1], _b1[:, ::1], _i8[:, ::1], _i8[::1], _i8, _f8, _i8, _count, _u1[::1], _shorts
     )
 )  # fmt: skip
 def sweep(
@@ -672,10 +750,12 @@ def sweep(
     most: int,
     count: Count,
     fates: npt.NDArray[np.uint8],
+    decided: npt.NDArray[np.int16],
 ) -> tuple[bool, int]:
     """Better every rule of a list in turn: `ruleedit.surrogate.lists.sweep`; ``weights`` are whole numbers.
 
-    Returns whether anything changed, and the place of the rule that became the default, or -1.
+    Writes to ``decided`` (n,) the place of the rule, of those that stay, that decides each row then. Returns
+    whether anything changed, and the place of the rule that became the default, or -1.
     """
     rules, size = count.signs.shape
     below = np.full((rules, size), default, np.int16)
@@ -684,13 +764,15 @@ def sweep(
             begin(table, allowed[number], costs[number], count, number)
         if number:
             answered(count.failing[number], outcomes[number], below[number], below[number - 1])
-    is_open, rows = np.ones(size, np.bool_), np.arange(size)
-    signs, spent, changed = np.empty(size, np.int8), costs.sum(), False
-    fates[:] = GONE
+    is_open, rows, kept = np.ones(size, np.int8), np.arange(size), 0
+    signs, spent, changed, last = np.empty(size, np.int8), costs.sum(), False, -1
+    fates[:], decided[:] = GONE, 0
     for number in range(rules):
         before, settled, failing = costs[number].sum(), count.settled[number], count.failing[number]
         room = most - spent + before
-        same = reweigh(table, rows, answers, weights, outcomes[number], below[number], is_open, count, number, signs)
+        same = reweigh(
+            table, answers, weights, np.int16(outcomes[number]), below[number], is_open, count, number, signs
+        )  # fmt: skip
         fates[number] = KEPT
         if not (same and settled[0] == price and settled[1] >= room):
             count.now[number], changes = refine(
@@ -704,14 +786,18 @@ def sweep(
         spent += cost - before
         if cost == 0:
             # It answers for every row that is left: that is what a default does.
-            return True, number
+            changed, last = True, number
+            break
         if count.now[number] - price * cost <= 0.0:
             changed, fates[number] = True, GONE
             spent -= cost
             continue
+        kept += 1
         for row in range(size):
-            is_open[row] &= failing[row] != 0
-    return changed, -1
+            is_open[row] &= np.int8(failing[row] != 0)
+            # Of a row that stays open the rules are counted that don't hold it.
+            decided[row] += is_open[row]
+    return changed, last
 
 
 @compiled(_f8[:, :, ::1](_i8[::1], types.int32[::1], _shorts, _shorts, _f8[::1], _i8[::1], _i8))

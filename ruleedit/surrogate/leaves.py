@@ -15,7 +15,7 @@ from ruleedit.matching import Indices
 from ruleedit.surrogate import cart
 from ruleedit.surrogate.binarise import Allowed, Bins, NumberBins
 from ruleedit.surrogate.binned import Binned
-from ruleedit.surrogate.lists import Draft, Draftlist, Members
+from ruleedit.surrogate.lists import Draft, Draftlist, Members, masks
 
 #: A leaf holds so many rows at least, and so many where the table is not a small one.
 FEWEST, SMALL_TABLE, FEW = 2.0, 2_000, 5.0
@@ -168,12 +168,14 @@ def _is_uniform(tree: Tree, node: int) -> bool:
 
 def _sayable(outcome: int, sets: dict[int, Allowed], data: Binned) -> Iterator[Draft]:
     """The leaf as rules: "below 3 or missing" takes two, unless no row there is missing or present."""
-    inside = np.ones(len(data), dtype=bool)
-    for place, allowed in sets.items():
-        inside &= allowed[data.columns[place]]
     choices: list[list[tuple[int, Allowed]]] = []
+    whole = Draft(outcome, sets)
+    unsure = {place for place, allowed in sets.items() if data.bins[place].has_missing and allowed[-1]}
+    inside = whole.mask(data) if unsure else None
     for place, allowed in sets.items():
-        there = np.bincount(data.columns[place][inside], minlength=len(allowed)) > 0
+        there = np.arange(len(allowed)) < len(allowed) - 1
+        if place in unsure:
+            there = np.bincount(data.columns[place][inside], minlength=len(allowed)) > 0
         parts = _parts(allowed, there)
         if parts:
             choices.append([(place, part) for part in parts])
@@ -197,12 +199,11 @@ def _parts(allowed: Allowed, there: Allowed) -> list[Allowed]:
 def _lists(drafts: Sequence[Draft], data: Binned) -> Iterator[Draftlist]:
     """The drafts in order of how sure they are, with the costliest class to describe, then the others, as default."""
     costs: dict[int, int] = {}
-    sure: list[tuple[float, int, Draft]] = []
-    for number, draft in enumerate(drafts):
-        mask = draft.mask(data)
+    for draft in drafts:
         costs[draft.outcome] = costs.get(draft.outcome, 0) + draft.cost(data.bins)
-        right = int((data.answers[mask] == draft.outcome).sum())
-        sure.append((-(right + 1.0) / (mask.sum() + 2.0), number, draft))
-    ordered = [draft for _, _, draft in sorted(sure, key=lambda one: one[:2])]
+    held, outcomes = masks(drafts, data), np.array([draft.outcome for draft in drafts])
+    right = (held & (data.answers == outcomes[:, None])).sum(axis=1)
+    sure = (right + 1.0) / (held.sum(axis=1) + 2.0)
+    ordered = [drafts[number] for number in np.argsort(-sure, kind="stable").tolist()]
     for default in sorted(costs, key=lambda outcome: (-costs[outcome], outcome))[:2]:
         yield Draftlist([draft.copy() for draft in ordered if draft.outcome != default], default)

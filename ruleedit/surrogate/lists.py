@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import is_
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,15 +23,15 @@ from ruleedit.regions import Box
 from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import Allowed, Bins, Floats
 from ruleedit.surrogate.binned import Answers, Binned
-from ruleedit.surrogate.kernel import LEAST_PRICE, Count
+from ruleedit.surrogate.kernel import Count
 
 #: A conjunction: by the place of the feature's bins, the allowed bins. Never written to.
 Members: TypeAlias = Mapping[int, Allowed]
 
 #: A new rule is grown on at most so many of the rows that it could win or lose.
 GROW_ROWS = 4_000
-#: A new rule grows with right rows weighing more at first: wide conditions come before narrow ones.
-LADDERS = ((1.0,), (3.0, 1.0), (9.0, 3.0, 1.0))
+#: A new rule grows with right rows weighing more at first, or not: wide conditions come before narrow ones.
+LADDER = np.array([9.0, 3.0, 1.0])
 
 
 @dataclass
@@ -44,6 +45,14 @@ class Flat:
     sets: Members
     costs: npt.NDArray[np.int64]
     allowed: npt.NDArray[np.bool_] | None = None
+
+
+class Decided(NamedTuple):
+    """The place of the rule that decides each of some rows (n,), of a list of rules with these conditions."""
+
+    data: Binned
+    sets: list[Members]
+    places: Answers
 
 
 class Settled(NamedTuple):
@@ -135,10 +144,11 @@ class Draftlist:
 
     rules: list[Draft]
     default: int
+    decided: Decided | None = field(default=None, repr=False, compare=False)
 
     def copy(self) -> Draftlist:
         """The same rules, free to change."""
-        return Draftlist([rule.copy() for rule in self.rules], self.default)
+        return Draftlist([rule.copy() for rule in self.rules], self.default, self.decided)
 
     def cost(self, bins: Sequence[Bins]) -> int:
         """All clauses as a person counts them."""
@@ -146,8 +156,15 @@ class Draftlist:
 
     def deciding(self, data: Binned) -> Answers:
         """The place of the rule that decides each row, one past the last for the default; shape (n,)."""
-        decided: Answers = kernel.deciding(data.table, *unfolded(self.rules, data))
-        return decided
+        known = self.decided
+        if known is None or known.data is not data or not self._has(known.sets):
+            places: Answers = kernel.deciding(data.table, *unfolded(self.rules, data))
+            known = self.decided = Decided(data, [rule.sets for rule in self.rules], places)
+        return known.places
+
+    def _has(self, sets: Sequence[Members]) -> bool:
+        """Whether these are the very conditions of the rules, which are never written to."""
+        return len(sets) == len(self.rules) and all(map(is_, sets, (rule.sets for rule in self.rules)))
 
     @property
     def outcomes(self) -> Answers:
@@ -165,11 +182,12 @@ class Draftlist:
 
 def unfolded(rules: Sequence[Draft], data: Binned) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     """The bins that each rule holds (rules, bins), and whether it has a condition on each feature (rules, features)."""
-    allowed = np.ones((len(rules), int(data.table.starts[-1])), dtype=bool)
+    allowed = np.empty((len(rules), int(data.table.starts[-1])), dtype=bool)
     is_set = np.zeros((len(rules), len(data.bins)), dtype=bool)
     for number, rule in enumerate(rules):
         allowed[number] = rule.allowed(data)
-        is_set[number, list(rule.sets)] = True
+        for place in rule.sets:
+            is_set[number, place] = True
     return allowed, is_set
 
 
@@ -205,9 +223,10 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
         return False
     (allowed, _), costs = unfolded(rules, data), prices(rules, data)
     count, fates = counted(rules, allowed, data), np.zeros(len(rules), dtype=np.uint8)
+    decided = np.empty(len(data), dtype=np.int16)
     changed, last = kernel.sweep(
         data.table, data.answers, data.weights, allowed, costs, found.outcomes[:-1].astype(np.int64), found.default,
-        price, most, count, fates,
+        price, most, count, fates, decided,
     )  # fmt: skip
     for number, rule in enumerate(rules):
         if fates[number] == kernel.CHANGED:
@@ -216,6 +235,7 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     found.rules = [rule for rule, fate in zip(rules, fates, strict=True) if fate]
     if last >= 0:
         found.rules, found.default = found.rules[:-1], rules[last].outcome
+    found.decided = Decided(data, [rule.sets for rule in found.rules], decided)
     return bool(changed)
 
 
@@ -251,28 +271,27 @@ def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float
     return float(value) - price * int(costs.sum())
 
 
-def worth_at(data: Binned, is_open: Mask, other: Answers, outcome: int) -> tuple[Indices, Floats]:
-    """The open rows that gain or lose where an outcome takes the place of ``other`` (n,), and what they are worth."""
+def worth_at(
+    data: Binned, decided: Answers, outcomes: Answers, position: int, outcome: int
+) -> tuple[Indices, Floats]:  # fmt: skip
+    """The rows that a rule with an outcome would gain or lose in a position of a list, and what they are worth.
+
+    ``decided`` (n,) and ``outcomes`` are `Draftlist.deciding` and `Draftlist.outcomes`.
+    """
     rows, worth = np.empty(len(data), np.int64), np.empty(len(data))
-    many = kernel.weigh(data.answers, data.weights, outcome, other, is_open, rows, worth)
+    many = kernel.weigh(data.answers, data.weights, decided, outcomes, position, outcome, rows, worth)
     return rows[:many], worth[:many]
 
 
 def grown(outcome: int, data: Binned, rows: Indices, worth: Floats, price: float, room: int) -> tuple[Draft, float]:
     """A rule grown from nothing to rows of this worth, and what it gains at this price."""
-    best, value = Draft(outcome), 0.0
+    rule = Draft(outcome)
     if not (worth > 0.0).any():
-        return best, value
-    few, their = _thinned(rows, worth)
-    for ladder in LADDERS:
-        rule = Draft(outcome)
-        for weight in ladder:
-            better(rule, data, few, np.where(their > 0.0, weight * their, their), price, room)
-        if rule.sets:
-            rival = float(worth[rule.mask(data)[rows]].sum()) - price * rule.cost(data.bins)
-            if rival > value + LEAST_PRICE:
-                best, value = rule, rival
-    return best, value
+        return rule, 0.0
+    allowed, costs = rule.allowed(data).copy(), rule.flat(data.bins).costs.copy()
+    value = kernel.grown(data.table, rows, worth, *_thinned(rows, worth), LADDER, price, room, allowed, costs)
+    rule.put(allowed, costs, data)
+    return rule, float(value)
 
 
 def _thinned(rows: Indices, worth: Floats) -> tuple[Indices, Floats]:

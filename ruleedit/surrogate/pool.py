@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ruleedit.matching import Indices
 from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import Floats
 from ruleedit.surrogate.binned import Answers, Binned
@@ -58,7 +57,7 @@ class Pool:
         room = most - found.cost(self.data.bins)
         if room < 1 or not self.members:
             return False
-        decided = found.deciding(self.data)
+        decided, outcomes = found.deciding(self.data), found.outcomes
         shown = decided if self.seen is self.data else found.deciding(self.seen)
         values = self.values(found, shown) * (self.data.total / self.seen.total) - price * self.costs[:, None, None]
         values[self.costs > room] = -np.inf
@@ -70,11 +69,11 @@ class Pool:
         for flat in np.argpartition(-values, min(TRIED, values.size) - 1, axis=None)[:TRIED].tolist():
             member, position, outcome = (int(place) for place in np.unravel_index(flat, values.shape))
             rule = Draft(outcome, self.members[member])
-            value = better(rule, self.data, *self._worth(found, decided, position, outcome), price, room)
+            value = better(rule, self.data, *worth_at(self.data, decided, outcomes, position, outcome), price, room)
             if rule.sets and value > (best[0] if best else 0.0) + LEAST_PRICE:
                 best = value, position, rule
         position, outcome = (int(place) for place in np.unravel_index(values.max(axis=0).argmax(), values.shape[1:]))
-        rows, worth = self._worth(found, decided, position, outcome)
+        rows, worth = worth_at(self.data, decided, outcomes, position, outcome)
         rule, value = grown(outcome, self.data, rows, worth, price, room)
         if value > (best[0] if best else 0.0) + LEAST_PRICE:
             best = value, position, rule
@@ -92,12 +91,8 @@ class Pool:
     def _is_likely(self, found: Draftlist, decided: Answers) -> npt.NDArray[np.bool_]:
         """For each place whether each class is one of the few that the rules from there on miss most often."""
         data = self.seen
-        missed = np.zeros((len(found.outcomes), data.classes))
-        np.add.at(missed, (decided, data.answers), data.weights * (found.outcomes[decided] != data.answers))
-        missed = missed[::-1].cumsum(axis=0)[::-1]
+        shape, wrong = (len(found.outcomes), data.classes), data.weights * (found.outcomes[decided] != data.answers)
+        places = decided.astype(np.intp) * data.classes + data.answers
+        missed = np.bincount(places, wrong, shape[0] * shape[1]).reshape(shape)[::-1].cumsum(axis=0)[::-1]
         ranks = np.argsort(np.argsort(-missed, axis=1, kind="stable"), axis=1, kind="stable")
         return (missed > 0.0) & (ranks < MOST_MISSED)
-
-    def _worth(self, found: Draftlist, decided: Answers, position: int, outcome: int) -> tuple[Indices, Floats]:
-        """The rows that a rule of a class would gain or lose in a place of the list, and what they are worth."""
-        return worth_at(self.data, decided >= position, found.outcomes[decided], outcome)

@@ -212,11 +212,17 @@ def improve(best: Draftlist, pool: Pool, budget: int, rounds: int, task: Task) -
     """Make room and fill it again, more of it each time, while that helps."""
     data = pool.data
     best_hits = best.hits(data)
+    seen: set[tuple[float, int, tuple[tuple[int, bytes], ...]]] = set()
     for number in range(rounds):
         if task.is_late:
             break
         trial = best.copy()
         price = squeeze(trial, data, max(1, budget - max(2, budget * (number + 1) // (2 * rounds))))
+        begins = price, trial.default, tuple((rule.outcome, rule.allowed(data).tobytes()) for rule in trial.rules)
+        if begins in seen:
+            # Filled from here it was no better the last time.
+            continue
+        seen.add(begins)
         fill(trial, pool, budget, price, task)
         if trial.hits(data) > best_hits:
             best, best_hits = trial, trial.hits(data)

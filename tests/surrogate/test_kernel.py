@@ -15,7 +15,7 @@ from ruleedit.surrogate import kernel
 from ruleedit.surrogate.binarise import NumberBins, TextBins, bin_features
 from ruleedit.surrogate.binned import Binned
 from ruleedit.surrogate.leaves import grow_trees
-from ruleedit.surrogate.lists import Draft, Draftlist, better, folded, prices, sweep, unfolded, worth_at
+from ruleedit.surrogate.lists import Draft, Draftlist, better, folded, grown, prices, sweep, unfolded, worth_at
 from ruleedit.surrogate.pool import Pool
 from tests.surrogate import plain
 from tests.surrogate.cases import random_case
@@ -95,6 +95,7 @@ def test_a_list_is_swept_as_in_plain_numpy(seed: int, price: float, most: int) -
         assert after == [(rule.outcome, said(rule)) for rule in other.rules]
         assert found.default == other.default
         assert changed or before == after
+        assert found.deciding(data).tolist() == other.deciding(data).tolist()
 
 
 @FEW
@@ -121,13 +122,54 @@ def test_a_pool_is_weighed_as_place_by_place(seed: int) -> None:
     for position in range(len(found.rules) + 1):
         for outcome in range(values.shape[2]):
             worth = plain.worth_of(data, outcome, decided, above)
-            rows, there = worth_at(data, above, decided, outcome)
+            rows, there = worth_at(data, found.deciding(data), found.outcomes, position, outcome)
             assert rows.tolist() == np.flatnonzero(worth).tolist()
             assert there.tolist() == worth[rows].tolist()
             expected = [worth[plain.mask(Draft(0, sets), data)].sum() for sets in pool.members]
             assert values[:, position, outcome].tolist() == expected
         if position < len(found.rules):
             above &= ~plain.mask(found.rules[position], data)
+
+
+def test_what_decides_is_looked_up_again_once_the_list_is_another() -> None:
+    """What is remembered of a list is of the very rules that it has, in their order, and of these rows."""
+    data, draw = table_of(5), np.random.default_rng(5)
+    found = Draftlist([rule_of(data, draw) for _ in range(3)], 0)
+    known = found.deciding(data)
+    assert found.deciding(data) is known is found.copy().deciding(data)
+    found.rules.reverse()
+    assert found.deciding(data).tolist() == Draftlist(found.rules, 0).deciding(data).tolist() != known.tolist()
+    assert len(found.deciding(data.take(np.arange(3)))) == 3
+
+
+@FEW
+@given(seeds, costs, st.integers(0, 6))
+def test_a_rule_is_grown_as_step_by_step(seed: int, price: float, most: int) -> None:
+    """Of the rules that begin with right rows weighing more or not, the one that gains most."""
+    data, draw = table_of(seed), np.random.default_rng(seed)
+    worth = draw.integers(-3, 4, len(data)).astype(float)
+    rows = np.flatnonzero(worth)
+    expected, gained = Draft(1), 0.0
+    for weights in ((1.0,), (3.0, 1.0), (9.0, 3.0, 1.0)):
+        rule = Draft(1)
+        for weight in weights:
+            better(rule, data, rows, np.where(worth > 0.0, weight * worth, worth)[rows], price, most)
+        value = float(worth[rule.mask(data)].sum()) - price * rule.cost(data.bins)
+        if rule.sets and value > gained + kernel.LEAST_PRICE:
+            expected, gained = rule, value
+    found, value = grown(1, data, rows, worth[rows], price, most)
+    assert said(found) == said(expected)
+    assert value == pytest.approx(gained)
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 200])
+def test_places_that_differ_are_found_in_blocks_and_beyond(size: int) -> None:
+    """The last ones, too, that fill no block."""
+    draw = np.random.default_rng(size)
+    some = draw.integers(-1, 2, size).astype(np.int8)
+    others = np.where(draw.uniform(size=size) < 0.02, -some, some).astype(np.int8)
+    others[-1:] = some[-1:] + 1
+    assert kernel.differing(some, others).tolist() == np.flatnonzero(some != others).tolist()
 
 
 @FEW
