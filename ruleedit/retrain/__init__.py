@@ -128,7 +128,8 @@ def retrain(
         At most so many synthetic rows, as a share of ``rows``: the model should stay one of the
         data, so at most one row in three is made up. (`anchored` takes a few more on small tables, and
         20,000, or a ``batch``, for a rule that asks for a distribution, unless the quota is 0; there
-        synthetic rows don't outweigh the others.)
+        synthetic rows don't outweigh the others. `adaptive` counts each of several rules as 400 rows
+        at least, and rows outside, with the answers of ``model``, come beside those.)
     iterations : int
         At most so many batches are tried; each costs a training. (`adaptive` tries two for one rule
         and eight for several.)

@@ -41,7 +41,7 @@ Progress: TypeAlias = Callable[[int, int, Point], None]
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """Generated rows (n, features), their drawn answers (n,) and the places of their rules (n,)."""
+    """Generated rows (n, features), their answers (n,) and the places of their rules (n,), -1 for a row outside."""
 
     rows: Matrix
     answers: Indices
@@ -54,6 +54,10 @@ class Synthetic:
     def none(cls, features: int) -> Synthetic:
         """No rows."""
         return cls(np.empty((0, features)), np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp))
+
+    def of(self, places: Indices) -> Synthetic:
+        """Some of these rows."""
+        return Synthetic(self.rows[places], self.answers[places], self.rules[places])
 
     def and_more(self, other: Synthetic) -> Synthetic:
         """These rows, then the others."""

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder
 
 from ruleedit.matching import Indices, Matrix
-from ruleedit.models import Model
+from ruleedit.models import Model, outcomes
 from ruleedit.models.training import stratified_quarter
 from ruleedit.retrain import Answers, Retrained, effect, estimator_trainer, retrain
 from ruleedit.retrain.adaptive import ALWAYS, FIRST_ROWS, _Adaptive
@@ -114,6 +114,18 @@ class TestTheBatches:
         assert changed.synthetic > 0
         np.testing.assert_array_equal(policy.feedback.assign(changed.generated.rows), changed.generated.rules)
 
+    def test_several_rules_are_held_to_the_model_in_force_around_them(self) -> None:
+        """Two rows outside for each row inside, no rule's, answered as the model does; one rule goes without."""
+        rows = mixed_rows(1_200)
+        texts = ("IF x > 0.5 AND n <= 20 THEN no", "IF x <= 0.5 AND c in (b, rare) THEN perhaps")
+        one, single = (case(MIXED, rows, mixed_answers(rows), *some) for some in (texts, texts[:1]))
+        found = adapt(one).generated
+        np.testing.assert_array_equal(one.feedback.assign(found.rows), found.rules)
+        outside = found.rules < 0
+        assert outside.sum() == pytest.approx(2 * (~outside).sum(), rel=0.1)
+        np.testing.assert_array_equal(outcomes(one.model, found.rows[outside]), found.answers[outside])
+        assert (adapt(single).generated.rules == 0).all()
+
     def test_some_rows_lie_at_the_edges(self, policy: Case, changed: Retrained) -> None:
         """Inside, on the bound itself."""
         place = policy.model.schema.index("age")
@@ -149,10 +161,11 @@ class TestTheBatches:
         assert len(recorded.calls[0][0]) - loop >= ALWAYS * FIRST_ROWS
 
     def test_the_quota_is_honoured(self) -> None:
-        """No more synthetic rows than that share of the given ones."""
+        """No more synthetic rows than that share of the given ones, of which there are 400 for each rule at least."""
         trainer = Follows([(0.0, 0.0)])
         result = trainer.run(quota=0.3, iterations=6)
-        assert result.synthetic <= 0.3 * len(ROWS)
+        assert result.synthetic <= 0.3 * len(ROWS) * len(TWO)
+        assert Follows([(0.0, 0.0)]).run(quota=0.0).synthetic == 0
         assert result.stopped in ("quota", "iterations")
 
     @pytest.mark.parametrize(("texts", "most"), [(TWO[:1], 4), (TWO, 10)])
