@@ -56,10 +56,10 @@ class Decided(NamedTuple):
 
 
 class Settled(NamedTuple):
-    """What a sweep remembers of a rule on some rows: its place among the rules of that sweep's count."""
+    """What a sweep remembers of a rule on some rows: its conditions, and its place among the rules of that count."""
 
     data: Binned
-    allowed: npt.NDArray[np.bool_]
+    sets: Members
     counts: Count
     number: int
 
@@ -199,10 +199,7 @@ def masks(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.bool_]:
 
 def prices(rules: Sequence[Draft], data: Binned) -> npt.NDArray[np.int64]:
     """The clauses of each rule's condition on each feature; shape (rules, features)."""
-    costs = np.zeros((len(rules), len(data.bins)), dtype=np.int64)
-    for number, rule in enumerate(rules):
-        costs[number] = rule.flat(data.bins).costs
-    return costs
+    return np.array([rule.flat(data.bins).costs for rule in rules], dtype=np.int64).reshape(len(rules), len(data.bins))
 
 
 def folded(allowed: npt.NDArray[np.bool_], costs: npt.NDArray[np.int64], data: Binned) -> Members:
@@ -221,8 +218,8 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     rules = found.rules
     if not rules:
         return False
-    (allowed, _), costs = unfolded(rules, data), prices(rules, data)
-    count, fates = counted(rules, allowed, data), np.zeros(len(rules), dtype=np.uint8)
+    allowed, costs = np.array([rule.allowed(data) for rule in rules]), prices(rules, data)
+    count, fates = counted(rules, data), np.zeros(len(rules), dtype=np.uint8)
     decided = np.empty(len(data), dtype=np.int16)
     changed, last = kernel.sweep(
         data.table, data.answers, data.weights, allowed, costs, found.outcomes[:-1].astype(np.int64), found.default,
@@ -231,7 +228,7 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     for number, rule in enumerate(rules):
         if fates[number] == kernel.CHANGED:
             rule.put(allowed[number], costs[number], data)
-        rule.settled = Settled(data, allowed[number], count, number)
+        rule.settled = Settled(data, rule.sets, count, number)
     found.rules = [rule for rule, fate in zip(rules, fates, strict=True) if fate]
     if last >= 0:
         found.rules, found.default = found.rules[:-1], rules[last].outcome
@@ -239,25 +236,36 @@ def sweep(found: Draftlist, data: Binned, price: float, most: int) -> bool:
     return bool(changed)
 
 
-def counted(rules: Sequence[Draft], allowed: npt.NDArray[np.bool_], data: Binned) -> Count:
-    """What is remembered of rules that hold these bins (rules, bins), free to be written to."""
+def counted(rules: Sequence[Draft], data: Binned) -> Count:
+    """What is remembered of rules, free to be written to."""
+    known = [_remembered(rule, data) for rule in rules]
+    first = known[0]
+    if first and all(one and one.counts is first.counts and one.number == n for n, one in enumerate(known)):
+        count = Count._make(array[: len(rules)].copy() for array in first.counts)
+        count.known[:] = True
+        return count
     shape = len(rules), len(data)
     count = Count(
         signs=np.empty(shape, np.int8),
         failing=np.empty(shape, np.int16),
         where=np.empty(shape, np.int16),
-        gains=np.empty(allowed.shape),
+        gains=np.empty((len(rules), int(data.table.starts[-1]))),
         now=np.empty(len(rules)),
         known=np.zeros(len(rules), bool),
         settled=np.full((len(rules), 2), np.nan),
     )
-    for number, rule in enumerate(rules):
-        known = rule.settled
-        if known is not None and known.data is data and np.array_equal(known.allowed, allowed[number]):
+    for number, one in enumerate(known):
+        if one is not None:
             for name, into in count._asdict().items():
-                into[number] = getattr(known.counts, name)[known.number]
+                into[number] = getattr(one.counts, name)[one.number]
             count.known[number] = True
     return count
+
+
+def _remembered(rule: Draft, data: Binned) -> Settled | None:
+    """What is remembered of a rule as it stands, on these rows."""
+    known = rule.settled
+    return known if known is not None and known.data is data and known.sets is rule.sets else None
 
 
 def better(rule: Draft, data: Binned, rows: Indices, worth: Floats, price: float, most: int) -> float:
