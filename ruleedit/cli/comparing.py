@@ -73,7 +73,8 @@ def _show(found: Comparison) -> None:
         ]
         table(("", "before", "after", "", "same rows"), lines, right=("same rows",))
     if found.accuracy is not None:
-        say(f"accuracy {share(found.accuracy[0])} -> {share(found.accuracy[1])}")
+        told = f"{share(found.accuracy[0])} -> {share(found.accuracy[1])}"
+        say(f"accuracy on all rows of the table, those that a model learned from among them: {told}")
     for note in found.notes:
         say(f"note: {note}")
 
