@@ -142,11 +142,13 @@ def _inside(way: Way, cut: int, data: Binned) -> Allowed:
 def _leaf_drafts(tree: Tree, data: Binned) -> list[Draft]:
     """A draft for each leaf, or for each subtree whose leaves all say the same."""
     drafts: list[Draft] = []
+    said = _saying(tree)
     stack: list[tuple[int, dict[int, Allowed]]] = [(0, {})]
     while stack:
         node, sets = stack.pop()
-        if _is_uniform(tree, node):
-            drafts.extend(_sayable(tree.tops[node], sets, data))
+        outcome = said[node]
+        if outcome is not None:
+            drafts.extend(_sayable(outcome, sets, data))
             continue
         place, left = tree.places[node], tree.insides[node]
         for child, inside in ((tree.right[node], ~left), (tree.left[node], left)):
@@ -155,15 +157,15 @@ def _leaf_drafts(tree: Tree, data: Binned) -> list[Draft]:
     return drafts
 
 
-def _is_uniform(tree: Tree, node: int) -> bool:
-    stack, seen = [node], set()
-    while stack:
-        here = stack.pop()
-        if tree.left[here] < 0:
-            seen.add(tree.tops[here])
-        else:
-            stack += [tree.left[here], tree.right[here]]
-    return len(seen) == 1
+def _saying(tree: Tree) -> list[int | None]:
+    """For each node the class that all its leaves say, None where they say several."""
+    said: list[int | None] = list(tree.tops)
+    # Children are numbered after their parents.
+    for node in reversed(range(len(said))):
+        if tree.left[node] >= 0:
+            left, right = said[tree.left[node]], said[tree.right[node]]
+            said[node] = left if left == right else None
+    return said
 
 
 def _sayable(outcome: int, sets: dict[int, Allowed], data: Binned) -> Iterator[Draft]:
