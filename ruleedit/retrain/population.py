@@ -24,8 +24,8 @@ MOST_BASES = 1_000
 class Population:
     """The base rows of one feedback rule.
 
-    ``rows`` (n,) are numbers of training rows, ``neighbours`` (n, k) places in ``rows`` (a row is
-    its own neighbour only where it is alone). ``relaxed`` names the features whose conditions were
+    ``rows`` (n,) are numbers of training rows, ``neighbours`` (n, k) places in ``rows`` (a row, or one that
+    is the same, is its neighbour only where there is no other). ``relaxed`` names the features whose conditions were
     dropped to find enough rows; ``exact`` says that every row is in the rule's region.
     """
 
@@ -57,19 +57,38 @@ def population(
     ``enough``, the rule is relaxed: first what earlier rules take from it is given back, then
     conditions on features are dropped one by one, each time the one whose removal leaves the most
     rows, until there are enough, at worst all rows. At most ``most`` are taken, drawn at random.
+    Rows that are the same count as one, and have others as neighbours: nothing lies between copies.
     Source: Alkan et al., FROTE, section 4 (rule relaxation).
     """
-    found = np.flatnonzero(held == place)
+    found = _some(np.flatnonzero(held == place), most, rng)
     exact = True
     relaxed: tuple[str, ...] = ()
     enough = min(max(enough, k + 1), len(rows))
-    if len(found) < enough:
+    first, which = _sorts(rows[found])
+    wanted = enough
+    while len(first) < min(enough, most) and wanted <= len(rows):
         exact = False
-        found, relaxed = nearby(feedback, place, rows, enough)
-    if len(found) > most:
-        found = np.sort(rng.choice(found, most, replace=False))
-    near = neighbours(rows[found], feedback.schema, background.deviations, k)
-    return Population(place, found, near, exact, relaxed)
+        every, relaxed = nearby(feedback, place, rows, wanted)
+        found = _some(every, most, rng)
+        first, which = _sorts(rows[found])
+        wanted = max(2 * wanted, len(every) + 1)
+    near = neighbours(rows[found][first], feedback.schema, background.deviations, k)
+    return Population(place, found, first[near][which], exact, relaxed)
+
+
+def _some(numbers: Indices, most: int, rng: np.random.Generator) -> Indices:
+    """At most so many of the numbers, drawn at random, ascending."""
+    return np.sort(rng.choice(numbers, most, replace=False)) if len(numbers) > most else numbers
+
+
+def _sorts(rows: Matrix) -> tuple[Indices, Indices]:
+    """The places of the first of each sort of rows, ascending, and each row's place among them."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    whole = np.ascontiguousarray(rows).view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, which = np.unique(whole, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    return first[order], np.argsort(order)[which]
 
 
 def nearby(feedback: Feedback, place: int, rows: Matrix, enough: int) -> tuple[Indices, tuple[str, ...]]:

@@ -349,6 +349,10 @@ class TestShuffled:
         assert 0.7 < np.isin(made[:, 4], rows[:, 4]).mean() < 0.9
 
 
+#: Each of the rows seven times.
+COPIED = np.repeat(mixed_rows(300), 7, axis=0)
+
+
 class TestPopulation:
     ROWS = mixed_rows(300)
 
@@ -417,6 +421,21 @@ class TestPopulation:
         found = set(around(asked, 0, rows, enough))
         assert beside <= found
         assert found == beside or (len(beside) < enough and found == beside | set(nearby(asked, 0, rows, enough)[0]))
+
+    def test_a_copy_is_nobodys_neighbour(self) -> None:
+        """With each row seven times the neighbours are those of the rows once, so what is made lies between rows."""
+        once, often = self.population("IF x > 0 THEN yes"), self.population("IF x > 0 THEN yes", COPIED)
+        np.testing.assert_array_equal(COPIED[often.rows], np.repeat(self.ROWS[once.rows], 7, axis=0))
+        near = COPIED[often.rows][often.neighbours[::7]]
+        np.testing.assert_array_equal(near, self.ROWS[once.rows][once.neighbours])
+
+    def test_copies_of_a_few_rows_are_not_enough(self) -> None:
+        """Six rows of one sort span nothing: the rule is relaxed until there are six sorts."""
+        rows = np.concatenate(
+            [self.ROWS[self.ROWS[:, 0] <= 4.0], np.repeat(self.ROWS[self.ROWS[:, 0] > 4.0][:1], 9, 0)]
+        )
+        bases = self.population("IF x > 4 AND n <= 30 THEN yes", rows)
+        assert bases.relaxed == ("x",)
 
     def test_more_bases_can_be_asked_for(self) -> None:
         """A region of few rows is relaxed further than k + 1 where they are not enough."""
