@@ -130,6 +130,8 @@ class Gate:
         try:
             scope["person"] = await self._person(scope, headers)
             self._check(scope, scope["person"])
+            if _is_head(scope):
+                scope, send = {**scope, "method": "GET"}, _without_body(send)
             if scope["type"] == "websocket":
                 await self._app(scope, receive, send)
                 return
@@ -231,6 +233,20 @@ class Gate:
         if b"json" not in headers.get(b"content-type", b"").lower():
             return arriving
         return await _shallow(arriving, self._settings.most_depth)
+
+
+def _is_head(scope: Scope) -> bool:
+    """Whether a request asks for what GET would answer without the body; a stream of events has nothing else."""
+    return scope.get("method") == "HEAD" and not scope["path"].endswith("/events")
+
+
+def _without_body(send: Send) -> Send:
+    """Send what a GET would be answered, its length among the headers, but for the body (RFC 9110, 9.3.2)."""
+
+    async def sending(message: Message) -> None:
+        await send({**message, "body": b""} if message["type"] == "http.response.body" else message)
+
+    return sending
 
 
 def _is_upload(scope: Scope, headers: Sent) -> bool:

@@ -31,7 +31,8 @@ TAIL = """
   hold a value too: a warning of a number out of range names it.
 - *Metrics*: `GET /metrics` for Prometheus: requests and latency by route, decisions by rule and outcome, flips against
   the model, drift of inputs (population stability index by feature) and of agreement by rule against training, trials,
-  jobs, lines dropped from the decision log. Counters begin at 0 with each start.
+  jobs, lines dropped from the decision log, failures of what is done again and again (publishing the head, expiry,
+  erasure, following). Counters begin at 0 with each start.
 - *Health*: `GET /healthz` (alive) and `GET /readyz` (the releases in service are loaded).
 - *Stopping*: SIGTERM ends the service once the requests in flight are answered, within 10 s; jobs stop at their next
   step, and go on when the service is started again.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 from ruleedit.rules import RuleSet
 from ruleedit.tables.groups import Grouping
@@ -228,6 +228,11 @@ class Desk:
         for state, count in sorted(self.count_jobs().items()):
             jobs.add_metric([state], count)
         yield jobs
+        failed = CounterMetricFamily("ruleedit_chore_failures", "Chores that failed, by name.", labels=["chore"])
+        for schedule in self._schedules:
+            for name, count in schedule.failures.items():
+                failed.add_metric([name], count)
+        yield failed
 
     def _page(self, kind: type[Record], page: Page, view: Callable[[Record], dict[str, Any]]) -> dict[str, Any]:
         records, more = self._repository.page(kind, page.limit, page.before)

@@ -27,6 +27,8 @@ class Schedule:
 
     def __init__(self, chores: Sequence[Chore]) -> None:
         self._chores = chores
+        #: How often each chore has failed since the start, by its name.
+        self.failures = {chore.name: 0 for chore in chores}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="schedule", daemon=True)
 
@@ -46,16 +48,18 @@ class Schedule:
         while not self._closing.is_set():
             for number, chore in enumerate(self._chores):
                 if time.monotonic() >= due[number] and not self._closing.is_set():
-                    run(chore)
+                    self.failures[chore.name] += not run(chore)
                     due[number] = time.monotonic() + chore.seconds
             self._closing.wait(max(0.0, min(due) - time.monotonic()))
 
 
-def run(chore: Chore) -> None:
-    """Run one chore now; a failure goes to the log."""
+def run(chore: Chore) -> bool:
+    """Run one chore now and say whether it was done; a failure goes to the log."""
     try:
         chore.run()
+        return True
     except RuleEditError as problem:
         log.error("%s: %s", chore.name, problem)
     except Exception:
         log.exception("%s failed", chore.name)
+    return False

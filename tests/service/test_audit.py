@@ -369,6 +369,7 @@ def test_chores_run_at_once_and_again_whatever_fails() -> None:
     assert ran.count("bad") > 2
     assert ran.count("good") > 2
     assert ran.count("rare") == 1
+    assert schedule.failures == {"bad": ran.count("bad"), "good": 0, "rare": 0}
 
 
 def test_a_chore_that_crashes_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -379,6 +380,12 @@ def test_a_chore_that_crashes_goes_to_the_log(caplog: pytest.LogCaptureFixture) 
 
     run(Chore("sweep", 1.0, crash))
     assert "sweep failed" in caplog.text
+
+
+def test_the_metrics_say_how_often_a_chore_failed(api: Api) -> None:
+    """Each by its name, those that never did too: an operator can't see a head that isn't published otherwise."""
+    text = api.get("/metrics").text
+    assert 'ruleedit_chore_failures_total{chore="publish the head of the audit chain"} 0.0' in text
 
 
 def test_a_schedule_that_never_began_can_be_closed() -> None:

@@ -205,6 +205,19 @@ def test_a_method_that_is_not_there_is_405(api: Api) -> None:
     assert response.headers["allow"]
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/datasets", "/v1/nothing", "/openapi.json"])
+def test_head_is_get_without_the_body(api: Api, path: str) -> None:
+    """As load balancers ask; the status and the kind of content are those of GET."""
+    whole, head = api.get(path), api.request("HEAD", path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+
+
+def test_head_of_a_stream_is_405(api: Api) -> None:
+    """It would wait until the job ends and say nothing."""
+    assert api.request("HEAD", "/v1/jobs/job-1/events").status_code in (404, 405)
+
+
 @pytest.mark.parametrize("name", TRAVERSALS)
 def test_a_path_in_the_place_of_an_id_opens_nothing(api: Api, name: str) -> None:
     """404 or 422, and nothing of a file in the answer."""
