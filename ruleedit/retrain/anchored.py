@@ -77,6 +77,8 @@ class _Anchored:
         )
         self.stages = stages(task.feedback, task.background)
         self.teacher = Teacher(task, self.course, self.stages)
+        #: How many rows boosting went through, tree by tree.
+        self.seen = 0
         self.targets = outcome_table([rule.outcome for rule in task.feedback], task.feedback.schema.classes)
 
     def run(self) -> Retrained:
@@ -88,7 +90,8 @@ class _Anchored:
         taught, generated = self.teacher.first()
         starts = self._starts(taught)
         while self.course.trainings < self.course.most and stopped != "target":
-            candidate = self._round(candidate, taught, starts)
+            candidate, begun = self._round(candidate, taught, starts), candidate
+            self.seen += len(taught.rows) * (len(candidate.added) - len(begun.added))
             score = self.course.measure(candidate, len(generated), best)
             more, wrong = self._searched(candidate, taught, score)
             if score.objective - wrong - (score.flips or 0.0) > value:
@@ -216,6 +219,11 @@ class _Anchored:
         self.course.report(done=True)
         contrasts = int((taught.near >= 0).sum()) - len(generated)
         note = f"{len(kept.added)} trees added; {contrasts} rows around the regions beside the synthetic ones"
+        one = len(self.course.kept) * len(self.before.before.file.trees)
+        work = (
+            f"rows that boosting went through, tree by tree: {self.seen:,}, "
+            f"{self.seen / max(one, 1):.2g} times as many as in one training of the model in force"
+        )
         return Retrained(
             model=kept.model,
             strategy="anchored",
@@ -227,5 +235,5 @@ class _Anchored:
             used=self.course.split.training,
             modified=np.where(self.course.keep, self.course.answers, -1),
             generated=generated,
-            notes=(*self.course.notes, note),
+            notes=(*self.course.notes, note, work),
         )

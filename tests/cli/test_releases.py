@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ruleedit.datasets import loans
+from ruleedit.release import load
 from tests.commandline import Shop, answer, done, refused
 
 MODES = ("overlay-hard", "overlay-soft", "retrain")
@@ -40,6 +41,17 @@ class TestApply:
         assert set(report["outside"]) >= {"f1_before", "f1_after", "flips"}
         for item in report["feedback"]:
             assert set(item) >= {"rule", "outcome", "coverage", "mra_before", "mra_after"}
+
+    def test_a_retraining_says_what_it_took_beside_a_training(self, shop: Shop) -> None:
+        """In the answer seconds of both; in the report, which is kept, the rows that boosting went through."""
+        report = shop.report("retrain")
+        assert report["seconds"] > 0.0
+        assert report["seconds_plain_retraining"] > 0.0
+        assert "times as many as in one training of the model in force" in report["notes"][-1]
+        kept = load(shop.release("retrain")).report
+        assert kept["notes"] == report["notes"]
+        assert not [name for name in kept if name.startswith("seconds")]
+        assert shop.report("overlay-hard")["seconds_plain_retraining"] is None
 
     def test_a_hard_overlay_agrees_everywhere_and_changes_nothing_else(self, shop: Shop) -> None:
         """Agreement is 1 on every rule that covers a row, and outside nothing flips."""
