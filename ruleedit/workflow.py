@@ -27,18 +27,20 @@ from ruleedit.text import parse_outcome
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-#: What a method imports where it is used.
+#: What every extraction imports where it is used.
+_ALWAYS = tuple(f"ruleedit.surrogate.{name}" for name in ("names", "probabilities", "unexplained"))
+#: What a method imports beside it.
 _NEEDED = {
-    "column-generation": ("ruleedit.surrogate.branching", "sklearn.tree", "highspy"),
-    "tree": ("ruleedit.surrogate.kernel", "sklearn.tree"),
-    "aix360-brcg": ("ruleedit.surrogate.kernel", "cvxpy", "aix360.algorithms.rbm"),
-    "glocalx": ("ruleedit.surrogate.kernel",),
+    "column-generation": ("ruleedit.surrogate.generation", "highspy"),
+    "tree": ("ruleedit.surrogate.tree",),
+    "aix360-brcg": ("ruleedit.surrogate.brcg", "cvxpy", "aix360.algorithms.rbm.boolean_rule_cg"),
+    "glocalx": ("ruleedit.surrogate.glocalx", "sklearn.tree"),
 }
 
 
 def prepare(method: str) -> None:
     """Import what an extraction needs, so that its seconds don't count the imports."""
-    for name in _NEEDED.get(method, ()):
+    for name in (*_ALWAYS, *_NEEDED.get(method, ())):
         importlib.import_module(name)
 
 
