@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,7 +18,7 @@ from websockets.sync.client import connect
 from service.store.records import FINISHED
 from tests.databases import database
 from tests.serving import EDIT, ROW, TARGET, Api, small_table
-from tests.topology import Topology, topology
+from tests.topology import Process, Topology, certificate, proxy, topology
 
 #: What the proxy answers where it reached no process, or the process was killed under the request.
 UNREACHED = (502, 503, 504)
@@ -126,6 +127,19 @@ def test_pages_come_from_the_workbench_and_everything_else_from_the_api(place: T
         assert alone.get("/metrics").status_code == 200
         assert alone.get("/v1/rulesets").status_code == 404
         assert alone.post("/v1/decisions/small", json={"rows": [ROW]}).status_code == 404
+
+
+def test_what_the_proxy_refuses_is_a_problem_too(place: Topology, people: People, tmp_path: Path) -> None:
+    """A body past its limit, and a service that nobody reaches: JSON with a code, as from the service itself."""
+    response = people.analyst.post("/v1/datasets", content=bytes(70 * 2**20))
+    assert (response.status_code, response.json()["code"]) == (413, "too-large")
+    assert response.headers["content-type"] == "application/problem+json"
+    nobody = [Process(f"api-{number}", [], {}, tmp_path) for number in (1, 2)]
+    trust = certificate(tmp_path)
+    with proxy(tmp_path, nobody, nobody[0]) as url, httpx.Client(base_url=url, verify=trust) as alone:
+        response = alone.get("/v1/rulesets")
+    assert (response.status_code, response.json()["code"]) == (502, "unreached")
+    assert response.headers["retry-after"] == "2"
 
 
 def test_a_job_is_followed_through_the_proxy(people: People) -> None:
