@@ -30,6 +30,7 @@ from ruleedit.retrain import Checkpoints, Point, Task, retrain_rows
 from ruleedit.retrain.course import MOST_KNOWN
 from ruleedit.retrain.report import Answers as Compared
 from ruleedit.retrain.report import Changes, changes, effect_of, subgroups
+from ruleedit.rules import Outcome
 from ruleedit.tables.groups import Grouping
 
 #: Called with the steps done, all of them, and what there is to say so far.
@@ -42,6 +43,8 @@ PROOF_ROUNDS = 8
 #: Edits that ask for nothing (a default changed, a rule restored, an extracted rule confirmed by nobody) make a release
 #: too: it serves, and its history says what was done.
 NOTHING_ASKED = "the edits ask for nothing: every row is decided as before"
+#: A model's probabilities come near to a tie and never to it.
+TIE = "gives two classes alike: which decides a row is left to chance, so look at how far the probabilities are off"
 
 
 def put_in_force(
@@ -137,11 +140,19 @@ def put_table_in_force(
     report = _effect(release, asked, table, held, groups)
     if not asked.asks.any():
         figures["notes"] = [*figures["notes"], NOTHING_ASKED]
+    if kind == "retrain":
+        figures["notes"] = [*figures["notes"], *(f"{rule.id} {TIE}" for rule in asked if _tied(rule.outcome))]
     report |= {"mode": kind, "strategy": release.strategy, **figures, "held_out": _held_out(kind, held, same)}
     kept = evenly(held)
     truth = None if table.truth is None else table.truth[kept]
     evidence = Evidence(table.take(kept), truth, len(held), table.fingerprint)
     return dataclasses.replace(release, report=report, evidence=evidence)
+
+
+def _tied(outcome: Outcome) -> bool:
+    """Whether a distribution's greatest classes are alike."""
+    given = sorted(weight for _, weight in outcome.weights)
+    return len(given) > 1 and given[-1] == given[-2]
 
 
 def _held(table: Labelled, model: TableModel, kind: Mode, seed: int) -> tuple[Indices, bool]:

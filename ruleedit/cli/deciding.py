@@ -246,11 +246,7 @@ def _value(value: float | str | None) -> str:
 
 def show_effect(report: Any) -> None:
     """What putting edits in force did, as tables."""
-    rows = [
-        (item["rule"], item["outcome"], number(item["coverage"]), share(item["mra_before"]), share(item["mra_after"]))
-        for item in report["feedback"]
-    ]
-    table(("rule", "asks for", "rows", "agreed before", "after"), rows, right=("rows", "agreed before", "after"))
+    _show_honoured(report["feedback"])
     outside = report["outside"]
     f1 = "" if outside["f1_before"] is None else f"macro F1 {outside['f1_before']:.3f} -> {outside['f1_after']:.3f}, "
     plain = outside.get("retraining_flips")
@@ -267,6 +263,26 @@ def show_effect(report: Any) -> None:
         show_proof(report["proof"])
     for note in report.get("notes", []):
         say(f"note: {note}")
+
+
+def _show_honoured(feedback: Any) -> None:
+    """How far each rule was honoured: by outcome and, where one asks for a distribution, how far off that is."""
+    told: list[tuple[str, ...]] = [
+        (item["rule"], item["outcome"], number(item["coverage"]), share(item["mra_before"]), share(item["mra_after"]))
+        for item in feedback
+    ]
+    heads: tuple[str, ...] = ("rule", "asks for", "rows", "agreed before", "after")
+    if any(item.get("distance_after") is not None for item in feedback):
+        heads = (*heads, "off before", "after ")
+        off = [(_off(item, "distance_before"), _off(item, "distance_after")) for item in feedback]
+        told = [(*row, *more) for row, more in zip(told, off, strict=True)]
+    table(heads, told, right=heads[2:])
+
+
+def _off(item: Any, which: str) -> str:
+    """How far probabilities are from a distribution that is asked for, in words for a table."""
+    value = item.get(which)
+    return "" if value is None else f"{value:.3f}"
 
 
 def show_proof(proof: Any) -> None:

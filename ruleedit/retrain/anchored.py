@@ -219,10 +219,11 @@ class _Anchored:
         self.course.report(done=True)
         contrasts = int((taught.near >= 0).sum()) - len(generated)
         note = f"{len(kept.added)} trees added; {contrasts} rows around the regions beside the synthetic ones"
-        one = len(self.course.kept) * len(self.before.before.file.trees)
+        times = self.seen / max(len(self.course.kept) * len(self.before.before.file.trees), 1)
+        often = f"{times:.2g}" if times < 10 else f"{times:,.0f}"
         work = (
             f"rows that boosting went through, tree by tree: {self.seen:,}, "
-            f"{self.seen / max(one, 1):.2g} times as many as in one training of the model in force"
+            f"{often} times as many as in one training of the model in force"
         )
         return Retrained(
             model=kept.model,

@@ -88,6 +88,21 @@ class TestApply:
         for text in ("asks for", "R7", "outside: macro F1", "of decisions changed (the model's own hold-out)", "rel: "):
             assert text in shown
 
+    def test_probabilities_that_are_asked_for_are_shown_with_how_far_they_are_off(
+        self, shop: Shop, tmp_path: Path
+    ) -> None:
+        """Before and after; of two classes alike it says that agreement is no measure, where a model is retrained."""
+        text = "new IF age <= 40 AND amount > 9000 THEN approve 0.5, deny 0.5"
+        done("edit", shop.rules, text, "--reason", "r", "--out", tmp_path / "even.json")
+        arguments = ["apply", shop.model, tmp_path / "even.json", "--data", shop.csv, "--out", tmp_path / "rel"]
+        shown = done(*arguments, "--mode", "overlay-hard").out
+        assert "off before" in shown
+        assert "0.000\n" in shown
+        assert "alike" not in shown
+        shown = done(*arguments, "--mode", "retrain", "--no-baseline").out
+        assert "R7 gives two classes alike" in shown
+        assert "off before" not in done("apply", shop.model, shop.edited, *arguments[3:], "--mode", "overlay-hard").out
+
 
 class TestPredict:
     def test_hard(self, shop: Shop, tmp_path: Path, young: pd.Series) -> None:
