@@ -195,7 +195,9 @@ def draw(given: Sequence[Seen], path: Path) -> None:
             points = _points(seen, table, learner)
             if points:
                 clauses, fidelity, error = zip(*points, strict=True)
-                shape = {"color": f"C{number}", "marker": "o^sDvPX*<>hd"[number], "markersize": 4, "linewidth": 1}
+                # There are ten colours, so the first learner, the default, is black, and stands out.
+                shape = {"color": f"C{number - 1}" if number else "black", "linewidth": 1 if number else 2}
+                shape |= {"marker": "o^sDvPX*<>hd"[number], "markersize": 4, "zorder": 2 if number else 3}
                 axis.errorbar(clauses, fidelity, yerr=error, label=learner, elinewidth=0.7, **shape)
         axis.set_title(table, fontsize=9)
         axis.set_xscale("log", base=2)
@@ -203,9 +205,9 @@ def draw(given: Sequence[Seen], path: Path) -> None:
         axis.tick_params(labelsize=7)
     handles = {label: line for axis in axes.flat for line, label in zip(*axis.get_legend_handles_labels(), strict=True)}
     figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=5, fontsize=8, frameon=False)
-    figure.supxlabel("clauses", fontsize=9, y=0.05)
+    figure.supxlabel("clauses", fontsize=9, y=0.075)
     figure.supylabel("agreement with the model on held-out rows", fontsize=9)
-    figure.tight_layout(rect=(0.01, 0.06, 1, 1))
+    figure.tight_layout(rect=(0.01, 0.08, 1, 1))
     figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
