@@ -27,8 +27,8 @@ from ruleedit.text import parse_outcome
 Progress: TypeAlias = Callable[[int, int], None]
 
 
-#: What every extraction imports where it is used.
-_ALWAYS = tuple(f"ruleedit.surrogate.{name}" for name in ("names", "probabilities", "unexplained"))
+#: What every extraction imports where it is used: the library that asks the model, and our own.
+_ALWAYS = ("lightgbm", *(f"ruleedit.surrogate.{name}" for name in ("names", "probabilities", "unexplained")))
 #: What a method imports beside it.
 _NEEDED = {
     "column-generation": ("ruleedit.surrogate.generation", "highspy"),

@@ -34,13 +34,11 @@ from tests.commandline import Shop
 #: Extract once more in a process of its own, and print what that imported after it was prepared.
 PREPARED = """
 import sys
-from ruleedit import encode, infer_schema, train
-from ruleedit.datasets import loans
+from ruleedit.models.folder import load
+from ruleedit.tables import encode, read
 from ruleedit.workflow import extract_rules, prepare
-frame = loans(300)
-model = train(frame, infer_schema(frame, "decision"))
-rows = encode(frame, model.schema)
-model.proba(rows)
+model = load(sys.argv[2])
+rows = encode(read(sys.argv[3]), model.schema)
 prepare(sys.argv[1])
 before = set(sys.modules)
 extract_rules(model, rows, method=sys.argv[1], max_clauses=8)
@@ -94,9 +92,10 @@ class TestExtract:
             extract_rules(model, encode(read(shop.csv), model.schema), method="tree", progress=stop)
 
     @pytest.mark.parametrize("method", ["column-generation", "tree", "glocalx"])
-    def test_nothing_is_imported_once_it_is_prepared(self, method: str) -> None:
+    def test_nothing_is_imported_once_it_is_prepared(self, method: str, shop: Shop) -> None:
         """So that seconds don't count the imports, nor what is compiled at the first one."""
-        ran = subprocess.run([sys.executable, "-c", PREPARED, method], capture_output=True, text=True, check=True)
+        command = [sys.executable, "-c", PREPARED, method, str(shop.model), str(shop.csv)]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True)
         assert ran.stdout == "[]\n"
 
 
