@@ -273,14 +273,14 @@ def _show_honoured(feedback: Any) -> None:
     ]
     heads: tuple[str, ...] = ("rule", "asks for", "rows", "agreed before", "after")
     if any(item.get("distance_after") is not None for item in feedback):
-        heads = (*heads, "off before", "after ")
+        heads = (*heads, "off before", "off after")
         off = [(_off(item, "distance_before"), _off(item, "distance_after")) for item in feedback]
         told = [(*row, *more) for row, more in zip(told, off, strict=True)]
     table(heads, told, right=heads[2:])
 
 
 def _off(item: Any, which: str) -> str:
-    """How far probabilities are from a distribution that is asked for, in words for a table."""
+    """How far probabilities are from a distribution that is asked for, as a cell; empty where a class is."""
     value = item.get(which)
     return "" if value is None else f"{value:.3f}"
 

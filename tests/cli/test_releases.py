@@ -97,6 +97,7 @@ class TestApply:
         arguments = ["apply", shop.model, tmp_path / "even.json", "--data", shop.csv, "--out", tmp_path / "rel"]
         shown = done(*arguments, "--mode", "overlay-hard").out
         assert "off before" in shown
+        assert "off after" in shown
         assert "0.000\n" in shown
         assert "alike" not in shown
         shown = done(*arguments, "--mode", "retrain", "--no-baseline").out
